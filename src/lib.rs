@@ -1,0 +1,12 @@
+//! Cowherd gives every test its own copy of a prepared database.
+#![deny(rustdoc::broken_intra_doc_links)]
+
+pub mod digest;
+pub mod disk;
+pub mod event;
+pub mod migrate;
+pub mod plan;
+pub mod report;
+pub mod spec;
+pub mod store;
+pub mod units;

@@ -1,0 +1,2 @@
+//! The `cowherd` command.
+fn main() {}
