@@ -7,6 +7,7 @@ pub mod event;
 pub mod migrate;
 pub mod plan;
 pub mod report;
+pub mod sandbox;
 pub mod spec;
 pub mod store;
 pub mod units;

@@ -1,1 +1,4 @@
-//! Integration tests: one binary.
+//! All integration tests, as one binary: each module is about one part.
+
+mod sandbox;
+mod support;

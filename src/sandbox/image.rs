@@ -1,0 +1,158 @@
+//! A program as init takes it: one block of memory that needs no allocation to be executed.
+//!
+//! ```text
+//!   word 0  number of candidate paths           c
+//!   word 1  number of argument pointers         a, the closing null included
+//!   word 2  number of variable pointers         v, the closing null included
+//!   word 3  1 when there is a working folder    f, else 0
+//!   word 4  unused, word 5 unused
+//!   then c + a + v + f offsets into this block, 0 standing for the null pointer,
+//!   then the strings, each ended by a NUL.
+//! ```
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use super::sys;
+
+/// A program to run in a container, as `std::process::Command` describes one on the host.
+///
+/// Nothing is inherited: the environment is what [`Command::env`] gave.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Command {
+    program: OsString,
+    arguments: Vec<OsString>,
+    environment: Vec<(OsString, OsString)>,
+    folder: Option<PathBuf>,
+    foreground: bool,
+}
+
+impl Command {
+    /// A program: a path, or a name that is looked up in the command's own `PATH`.
+    pub fn new(program: impl AsRef<OsStr>) -> Self {
+        Self { program: program.as_ref().to_owned(), ..Self::default() }
+    }
+
+    /// A program with its arguments, from a list that isn't empty.
+    pub fn from_argv<S: AsRef<OsStr>>(argv: &[S]) -> Self {
+        let mut command = Self::new(argv.first().map_or(OsStr::new(""), AsRef::as_ref));
+        command.args(argv.iter().skip(1));
+        command
+    }
+
+    /// Adds arguments.
+    pub fn args<S: AsRef<OsStr>>(&mut self, arguments: impl IntoIterator<Item = S>) -> &mut Self {
+        self.arguments.extend(arguments.into_iter().map(|a| a.as_ref().to_owned()));
+        self
+    }
+
+    /// Sets a variable; a later value replaces an earlier one.
+    pub fn env(&mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> &mut Self {
+        let (name, value) = (name.as_ref().to_owned(), value.as_ref().to_owned());
+        match self.environment.iter_mut().find(|(known, _)| *known == name) {
+            Some(known) => known.1 = value,
+            None => self.environment.push((name, value)),
+        }
+        self
+    }
+
+    /// Sets several variables.
+    pub fn envs<K: AsRef<OsStr>, V: AsRef<OsStr>>(
+        &mut self,
+        variables: impl IntoIterator<Item = (K, V)>,
+    ) -> &mut Self {
+        for (name, value) in variables {
+            self.env(name, value);
+        }
+        self
+    }
+
+    /// Sets the working folder.
+    pub fn current_dir(&mut self, folder: impl Into<PathBuf>) -> &mut Self {
+        self.folder = Some(folder.into());
+        self
+    }
+
+    /// Leaves the program in the caller's session, in the foreground of its terminal: for a person
+    /// at a keyboard. Without it the program gets a session of its own.
+    pub fn foreground(&mut self, foreground: bool) -> &mut Self {
+        self.foreground = foreground;
+        self
+    }
+
+    /// The program as it was named.
+    pub fn program(&self) -> &OsStr {
+        &self.program
+    }
+
+    pub(super) fn is_foreground(&self) -> bool {
+        self.foreground
+    }
+
+    fn candidates(&self) -> Vec<PathBuf> {
+        if self.program.as_bytes().contains(&b'/') {
+            return vec![self.program.clone().into()];
+        }
+        let path = self.environment.iter().find(|(name, _)| name == "PATH");
+        let path = path.map_or(OsStr::new("/usr/local/bin:/usr/bin:/bin"), |(_, value)| value);
+        std::env::split_paths(path).map(|folder| Path::new(&folder).join(&self.program)).collect()
+    }
+
+    /// Writes the image to a file in memory.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a string with a NUL byte in it, and what creating the file gives.
+    pub(super) fn image(&self) -> io::Result<OwnedFd> {
+        let candidates = self.candidates();
+        let variables: Vec<OsString> = self
+            .environment
+            .iter()
+            .map(|(name, value)| {
+                let mut both = name.clone();
+                both.push("=");
+                both.push(value);
+                both
+            })
+            .collect();
+        let argv: Vec<&OsStr> =
+            [self.program.as_os_str()].into_iter().chain(self.arguments.iter().map(OsString::as_os_str)).collect();
+        let strings = candidates
+            .iter()
+            .map(|path| Some(path.as_os_str()))
+            .chain(argv.iter().copied().map(Some))
+            .chain([None])
+            .chain(variables.iter().map(|variable| Some(variable.as_os_str())))
+            .chain([None])
+            .chain(self.folder.iter().map(|folder| Some(folder.as_os_str())));
+        let mut words = vec![
+            candidates.len(),
+            argv.len() + 1,
+            variables.len() + 1,
+            usize::from(self.folder.is_some()),
+            0,
+            0,
+        ];
+        debug_assert_eq!(words.len(), sys::IMAGE_HEAD, "the head as sys reads it");
+        let start = (words.iter().sum::<usize>() + sys::IMAGE_HEAD) * size_of::<usize>();
+        let mut text = Vec::new();
+        for string in strings {
+            let Some(string) = string else {
+                words.push(0);
+                continue;
+            };
+            if string.as_bytes().contains(&0) {
+                let message = format!("a NUL byte in {string:?}");
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+            }
+            words.push(start + text.len());
+            text.extend_from_slice(string.as_bytes());
+            text.push(0);
+        }
+        let mut block: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
+        block.append(&mut text);
+        sys::memory_file(&block)
+    }
+}

@@ -1,0 +1,76 @@
+//! What a container's parent and its init say to each other.
+//!
+//! One `SOCK_SEQPACKET` pair per container. The parent alone holds its end: when it is closed,
+//! by whatever death, init reads the end of file and exits, and the kernel ends everything else.
+//!
+//! ```text
+//!   parent                                   child, later init (PID 1)
+//!   ──────                                   ─────────────────────────
+//!   clone ─────────────────────────────────▶ walks the ops
+//!                       ◀── SetupFailed(op, errno)   and exits, or
+//!                       ◀── Ready
+//!   Spawn(slot, flags) + image, 0, 1, 2 ───▶ vfork, execve
+//!                       ◀── Started(slot, pid)  or  SpawnFailed(slot, errno)
+//!   Signal(slot, number) ──────────────────▶ kill(-pid)
+//!                       ◀── Exited(slot, wait status)
+//!   close ─────────────────────────────────▶ exits
+//! ```
+//!
+//! Both ends are the same program, so a message is four native words.
+
+/// A message in either direction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Message {
+    SetupFailed { op: i32, errno: i32 },
+    Ready,
+    Spawn { slot: i32, foreground: bool },
+    Started { slot: i32, pid: i32 },
+    SpawnFailed { slot: i32, errno: i32 },
+    Signal { slot: i32, signal: i32 },
+    Exited { slot: i32, status: i32 },
+}
+
+/// The length of every message in bytes.
+pub(super) const LENGTH: usize = 12;
+
+impl Message {
+    /// The message's bytes.
+    pub(super) fn encode(self) -> [u8; LENGTH] {
+        let words: [i32; 3] = match self {
+            Self::SetupFailed { op, errno } => [1, op, errno],
+            Self::Ready => [2, 0, 0],
+            Self::Spawn { slot, foreground } => [3, slot, i32::from(foreground)],
+            Self::Started { slot, pid } => [4, slot, pid],
+            Self::SpawnFailed { slot, errno } => [5, slot, errno],
+            Self::Signal { slot, signal } => [6, slot, signal],
+            Self::Exited { slot, status } => [7, slot, status],
+        };
+        let mut bytes = [0; LENGTH];
+        for (target, word) in bytes.chunks_exact_mut(4).zip(words) {
+            target.copy_from_slice(&word.to_ne_bytes());
+        }
+        bytes
+    }
+
+    /// The message in `bytes`; `None` for anything that `encode` doesn't write.
+    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
+        if bytes.len() != LENGTH {
+            return None;
+        }
+        let mut words = [0_i32; 3];
+        for (word, source) in words.iter_mut().zip(bytes.chunks_exact(4)) {
+            *word = i32::from_ne_bytes([source[0], source[1], source[2], source[3]]);
+        }
+        let [kind, a, b] = words;
+        Some(match kind {
+            1 => Self::SetupFailed { op: a, errno: b },
+            2 => Self::Ready,
+            3 => Self::Spawn { slot: a, foreground: b != 0 },
+            4 => Self::Started { slot: a, pid: b },
+            5 => Self::SpawnFailed { slot: a, errno: b },
+            6 => Self::Signal { slot: a, signal: b },
+            7 => Self::Exited { slot: a, status: b },
+            _ => return None,
+        })
+    }
+}

@@ -1,0 +1,33 @@
+//! A container's namespaces, mounts and processes: an inert description mirrored on
+//! `std::process::Command`, compiled to a list of steps, run by one loop after `clone`.
+//!
+//! # Life of a container
+//!
+//! 1. [`Sandbox`] is described, then compiled to a [`Program`]: every string a `CString`.
+//! 2. `clone` takes all namespace flags at once. The child walks the program; when a step fails it
+//!    sends its number and the errno, and the parent turns them into words.
+//! 3. The child stays as *init*, PID 1 of the container: it starts programs on request, reaps
+//!    orphans, forwards signals and watches its lifeline ([`Running`] holds the other end).
+//! 4. When [`Running`] is dropped, or its process dies however it may, init ends, and the kernel
+//!    kills every process of the PID namespace and drops its mounts, network and IPC objects.
+//!
+//! Architecture invariant: after `clone` the child allocates nothing, takes no lock and never
+//! returns into code that does. What it runs is in `init.rs`, `program.rs` and `sys.rs` alone.
+
+pub mod cgroup;
+mod describe;
+mod error;
+mod identity;
+mod image;
+mod init;
+mod message;
+mod program;
+mod running;
+mod sys;
+
+pub use describe::{Overlay, RUN, SCRATCH, Sandbox, Upper};
+pub use error::SandboxError;
+pub use identity::Identity;
+pub use image::Command;
+pub use program::Program;
+pub use running::{Exit, Running, Slot, Wake};

@@ -1,0 +1,200 @@
+//! A sandbox compiled: a list of steps whose every string is ready, for a child that may not allocate.
+
+use std::ffi::{CStr, CString, OsStr};
+use std::fmt;
+use std::os::fd::RawFd;
+use std::os::unix::ffi::OsStrExt;
+
+use nix::errno::Errno;
+use nix::mount::{MsFlags, mount};
+use nix::sched::CloneFlags;
+use nix::sys::stat::Mode;
+use nix::unistd;
+
+use super::init::CONTROL;
+use super::sys;
+
+/// `MOUNT_ATTR_RDONLY` of mount_setattr(2).
+pub(super) const READ_ONLY: u64 = 0x1;
+/// `MOUNT_ATTR_NOSUID` of mount_setattr(2).
+pub(super) const NO_SUID: u64 = 0x2;
+
+/// What the child is to do, in order.
+#[derive(Debug)]
+pub struct Program {
+    pub(super) namespaces: CloneFlags,
+    pub(super) ops: Vec<Op>,
+}
+
+impl Program {
+    /// How many steps there are.
+    pub fn len(&self) -> usize {
+        self.ops.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.ops.is_empty()
+    }
+
+    /// The step `index` in words: *mount overlay on /run/cowherd/db/data*.
+    pub fn step(&self, index: usize) -> String {
+        self.ops.get(index).map_or_else(|| "set up the container".to_owned(), Op::to_string)
+    }
+
+    /// Puts a step that always fails with `ENOENT` in the place of step `index`, so that a loop over
+    /// all of them can show that a failure at any point leaves nothing behind.
+    pub fn fail_at(&mut self, index: usize) {
+        // The control socket has to be taken all the same, or nobody hears of the failure.
+        if let Some(op) = self.ops.get_mut(index) {
+            *op = Op::ChangeFolder { path: c"/nonexistent/cowherd".to_owned() };
+        }
+    }
+}
+
+/// One step of the child.
+#[derive(Debug)]
+pub(super) enum Op {
+    /// Enters a cgroup through its open `cgroup.procs`.
+    JoinGroup { fd: RawFd },
+    /// Takes the control socket to its place and closes every other descriptor.
+    TakeControl { fd: RawFd },
+    /// Gives every signal its default action.
+    DefaultSignals,
+    /// Writes a file of `/proc`.
+    Write { path: CString, bytes: Vec<u8> },
+    /// mount(2).
+    Mount { source: Option<CString>, target: CString, kind: Option<CString>, flags: MsFlags, data: Option<CString> },
+    /// mount_setattr(2).
+    Attributes { target: CString, set: u64, clear: u64, recursive: bool },
+    /// A folder, if there is none.
+    MakeFolder { path: CString, mode: u32, owner: Option<(u32, u32)> },
+    /// An empty file, as a place to mount a file on.
+    MakeFile { path: CString },
+    /// A symbolic link.
+    Link { target: CString, path: CString },
+    /// The working folder.
+    ChangeFolder { path: CString },
+    /// The interface `lo`.
+    LoopbackUp,
+    /// The host name.
+    HostName { name: CString },
+    /// Another user, for good.
+    BecomeUser { uid: u32, gid: u32 },
+    /// A user namespace of its own, entered after the mounts were made.
+    NewUserNamespace,
+    /// No new privileges (PR_SET_NO_NEW_PRIVS).
+    NoNewPrivileges,
+    /// Readable `/proc/self` although the user has changed (PR_SET_DUMPABLE).
+    Dumpable,
+    /// No capabilities.
+    DropCapabilities,
+}
+
+impl Op {
+    /// Does the step.
+    pub(super) fn perform(&self) -> Result<(), Errno> {
+        match self {
+            Self::JoinGroup { fd } => sys::write_fd(*fd, b"0"),
+            Self::TakeControl { fd } => take_control(*fd),
+            Self::DefaultSignals => {
+                sys::default_signals();
+                Ok(())
+            }
+            Self::Write { path, bytes } => sys::write_file(path, bytes),
+            Self::Mount { source, target, kind, flags, data } => mount(
+                source.as_deref(),
+                target.as_c_str(),
+                kind.as_deref(),
+                *flags,
+                data.as_deref(),
+            ),
+            Self::Attributes { target, set, clear, recursive } => {
+                sys::mount_attributes(target, *set, *clear, *recursive)
+            }
+            Self::MakeFolder { path, mode, owner } => make_folder(path, *mode, *owner),
+            Self::MakeFile { path } => sys::make_file(path),
+            Self::Link { target, path } => {
+                unistd::symlinkat(target.as_c_str(), nix::fcntl::AT_FDCWD, path.as_c_str())
+            }
+            Self::ChangeFolder { path } => unistd::chdir(path.as_c_str()),
+            Self::LoopbackUp => sys::loopback_up(),
+            Self::HostName { name } => unistd::sethostname(OsStr::from_bytes(name.as_bytes())),
+            Self::BecomeUser { uid, gid } => sys::become_user(*uid, *gid),
+            Self::NewUserNamespace => nix::sched::unshare(CloneFlags::CLONE_NEWUSER),
+            Self::NoNewPrivileges => sys::no_new_privileges(),
+            Self::Dumpable => sys::stay_dumpable(),
+            Self::DropCapabilities => sys::drop_capabilities(),
+        }
+    }
+
+    pub(super) fn takes_control(&self) -> bool {
+        matches!(self, Self::TakeControl { .. })
+    }
+}
+
+fn take_control(fd: RawFd) -> Result<(), Errno> {
+    sys::duplicate_to(fd, CONTROL)?;
+    // No program of the container may speak for its init.
+    sys::close_on_exec(CONTROL)?;
+    let null = sys::open_null()?;
+    for standard in 0..3 {
+        sys::duplicate_to(null, standard)?;
+    }
+    sys::close_from(CONTROL as u32 + 1)
+}
+
+fn make_folder(path: &CStr, mode: u32, owner: Option<(u32, u32)>) -> Result<(), Errno> {
+    match unistd::mkdir(path, Mode::from_bits_truncate(mode)) {
+        Ok(()) => {}
+        Err(Errno::EEXIST) => return Ok(()),
+        Err(errno) => return Err(errno),
+    }
+    if let Some((uid, gid)) = owner {
+        unistd::chown(path, Some(uid.into()), Some(gid.into()))?;
+    }
+    // mkdir(2) applied the umask of whoever started us.
+    nix::sys::stat::fchmodat(
+        nix::fcntl::AT_FDCWD,
+        path,
+        Mode::from_bits_truncate(mode),
+        nix::sys::stat::FchmodatFlags::FollowSymlink,
+    )
+}
+
+impl fmt::Display for Op {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = |path: &CStr| path.to_string_lossy().into_owned();
+        match self {
+            Self::JoinGroup { .. } => write!(f, "enter the container's cgroup"),
+            Self::TakeControl { .. } => write!(f, "close inherited descriptors"),
+            Self::DefaultSignals => write!(f, "reset signals"),
+            Self::Write { path, .. } => write!(f, "write {}", text(path)),
+            Self::Mount { source, target, kind, flags, .. } => {
+                let target = text(target);
+                let source = source.as_deref().map(text).unwrap_or_default();
+                match kind {
+                    Some(kind) => write!(f, "mount {} on {target}", text(kind)),
+                    None if flags.contains(MsFlags::MS_MOVE) => write!(f, "move the mount {source} to {target}"),
+                    None if flags.contains(MsFlags::MS_BIND) => write!(f, "mount {source} on {target}"),
+                    None => write!(f, "make the mounts below {target} private"),
+                }
+            }
+            Self::Attributes { target, set, .. } if *set & READ_ONLY != 0 => {
+                write!(f, "make {} read-only", text(target))
+            }
+            Self::Attributes { target, .. } => write!(f, "make {} writable", text(target)),
+            Self::MakeFolder { path, .. } => write!(f, "create the folder {}", text(path)),
+            Self::MakeFile { path } => write!(f, "create the file {}", text(path)),
+            Self::Link { path, .. } => write!(f, "create the link {}", text(path)),
+            Self::ChangeFolder { path } => write!(f, "enter {}", text(path)),
+            Self::LoopbackUp => write!(f, "bring up the loopback interface"),
+            Self::HostName { .. } => write!(f, "set the host name"),
+            Self::BecomeUser { uid, gid } => write!(f, "become user {uid}, group {gid}"),
+            Self::NewUserNamespace => write!(f, "create a user namespace"),
+            Self::NoNewPrivileges => write!(f, "give up new privileges"),
+            Self::Dumpable => write!(f, "keep /proc/self readable"),
+            Self::DropCapabilities => write!(f, "drop all capabilities"),
+        }
+    }
+}

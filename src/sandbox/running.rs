@@ -1,0 +1,306 @@
+//! The parent's side of a live container.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{Signal, kill};
+use nix::sys::socket::{
+    AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, recv, send, sendmsg, socketpair,
+};
+use nix::sys::wait::waitpid;
+use nix::unistd::Pid;
+
+use super::describe::Sandbox;
+use super::error::SandboxError;
+use super::image::Command;
+use super::init::{self, SLOTS};
+use super::message::{LENGTH, Message};
+use super::program::Program;
+use super::sys;
+
+/// Names a program that was started in a container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Slot(i32);
+
+/// How a program in a container ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// By itself, with this code.
+    Code(i32),
+    /// By this signal.
+    Signal(i32),
+}
+
+impl Exit {
+    /// Whether it ended with code 0.
+    pub fn success(self) -> bool {
+        self == Self::Code(0)
+    }
+
+    /// The code that a shell would show: 128 and the signal's number for a signal.
+    pub fn shell_code(self) -> i32 {
+        match self {
+            Self::Code(code) => code,
+            Self::Signal(signal) => 128 + signal,
+        }
+    }
+}
+
+/// Why [`Running::next`] came back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wake {
+    /// A program ended.
+    Exited(Slot, Exit),
+    /// One of the caller's descriptors has something to read, or its end.
+    Readable(usize),
+    /// The time is up.
+    Deadline,
+}
+
+/// A live container. Dropping it kills everything inside and waits until it is gone.
+#[derive(Debug)]
+pub struct Running {
+    pid: Pid,
+    control: OwnedFd,
+    busy: [bool; SLOTS],
+    exits: VecDeque<(Slot, Exit)>,
+    ended: bool,
+}
+
+impl Sandbox {
+    /// Starts the container: returns when every step is done and its init waits for orders.
+    ///
+    /// # Errors
+    /// Which step failed and why; then nothing is left of it.
+    pub fn start(&self) -> Result<Running, SandboxError> {
+        self.start_changed(|_| {})
+    }
+
+    /// As [`Sandbox::start`], with a last change to the compiled program.
+    ///
+    /// # Errors
+    /// As [`Sandbox::start`].
+    pub fn start_changed(&self, change: impl FnOnce(&mut Program)) -> Result<Running, SandboxError> {
+        let pair = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC);
+        let (ours, theirs) = pair.map_err(|errno| SandboxError::Conversation(errno.into()))?;
+        let mut program = self.compile(theirs.as_fd()).map_err(SandboxError::Describe)?;
+        change(&mut program);
+        let control = theirs.as_raw_fd();
+        let pid = sys::clone_process(program.namespaces, || init::run(&program, control))
+            .map_err(SandboxError::Clone)?;
+        drop(theirs);
+        let mut running =
+            Running { pid, control: ours, busy: [false; SLOTS], exits: VecDeque::new(), ended: false };
+        match running.receive() {
+            Ok(Message::Ready) => Ok(running),
+            Ok(Message::SetupFailed { op, errno }) => {
+                let index = op as usize;
+                let step = program.step(index);
+                Err(SandboxError::Step { index, step, errno: Errno::from_raw(errno) })
+            }
+            Ok(other) => Err(unexpected(other)),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn unexpected(message: Message) -> SandboxError {
+    let text = format!("an unexpected message: {message:?}");
+    SandboxError::Conversation(io::Error::new(io::ErrorKind::InvalidData, text))
+}
+
+impl Running {
+    /// The process id of the container's init, as the host sees it.
+    pub fn pid(&self) -> i32 {
+        self.pid.as_raw()
+    }
+
+    /// A path inside the container as the host reaches it, sockets included, for as long as the
+    /// container lives (proc(5), `/proc/PID/root`).
+    pub fn reach(&self, inside: &Path) -> PathBuf {
+        let root = PathBuf::from(format!("/proc/{}/root", self.pid));
+        root.join(inside.strip_prefix("/").unwrap_or(inside))
+    }
+
+    /// Starts a program with the three descriptors as its standard input, output and error.
+    ///
+    /// # Errors
+    /// When it can't be executed.
+    pub fn spawn(&mut self, command: &Command, stdio: [&dyn AsFd; 3]) -> Result<Slot, SandboxError> {
+        let index = self.busy.iter().position(|busy| !busy).ok_or(SandboxError::Slots(SLOTS))?;
+        let slot = Slot(index as i32);
+        let image = command.image().map_err(SandboxError::Stdio)?;
+        let order = Message::Spawn { slot: slot.0, foreground: command.is_foreground() }.encode();
+        let [input, output, error] = stdio.map(|fd| fd.as_fd().as_raw_fd());
+        let fds = [image.as_raw_fd(), input, output, error];
+        let message = [IoSlice::new(&order)];
+        let rights = [ControlMessage::ScmRights(&fds)];
+        sendmsg::<()>(self.control.as_raw_fd(), &message, &rights, MsgFlags::MSG_NOSIGNAL, None)
+            .map_err(|errno| self.broken(errno))?;
+        loop {
+            match self.receive()? {
+                Message::Started { slot: started, .. } if started == slot.0 => {
+                    self.busy[index] = true;
+                    return Ok(slot);
+                }
+                Message::SpawnFailed { slot: failed, errno } if failed == slot.0 => {
+                    let program = command.program().to_string_lossy().into_owned();
+                    return Err(SandboxError::Spawn { program, errno: Errno::from_raw(errno) });
+                }
+                Message::Exited { slot, status } => self.note_exit(slot, status),
+                other => return Err(unexpected(other)),
+            }
+        }
+    }
+
+    /// Sends a signal to a program and everything in its process group.
+    ///
+    /// # Errors
+    /// When the container is gone.
+    pub fn signal(&mut self, slot: Slot, signal: i32) -> Result<(), SandboxError> {
+        let order = Message::Signal { slot: slot.0, signal }.encode();
+        send(self.control.as_raw_fd(), &order, MsgFlags::MSG_NOSIGNAL)
+            .map(drop)
+            .map_err(|errno| self.broken(errno))
+    }
+
+    /// Waits until something happens: a program ends, one of `watched` is readable, or the time is up.
+    ///
+    /// # Errors
+    /// [`SandboxError::Gone`] when the whole container has ended.
+    pub fn next(
+        &mut self,
+        deadline: Option<Instant>,
+        watched: &[BorrowedFd<'_>],
+    ) -> Result<Wake, SandboxError> {
+        loop {
+            if let Some((slot, exit)) = self.exits.pop_front() {
+                return Ok(Wake::Exited(slot, exit));
+            }
+            let mut fds = vec![PollFd::new(self.control.as_fd(), PollFlags::POLLIN)];
+            fds.extend(watched.iter().map(|fd| PollFd::new(*fd, PollFlags::POLLIN)));
+            match poll(&mut fds, timeout(deadline)) {
+                Ok(0) if deadline.is_some_and(|at| Instant::now() >= at) => return Ok(Wake::Deadline),
+                Ok(_) | Err(Errno::EINTR) => {}
+                Err(errno) => return Err(SandboxError::Conversation(errno.into())),
+            }
+            let ready: Vec<bool> =
+                fds.iter().map(|fd| fd.revents().is_some_and(|events| !events.is_empty())).collect();
+            if ready[0] {
+                match self.receive()? {
+                    Message::Exited { slot, status } => self.note_exit(slot, status),
+                    other => return Err(unexpected(other)),
+                }
+            } else if let Some(index) = ready[1..].iter().position(|ready| *ready) {
+                return Ok(Wake::Readable(index));
+            }
+        }
+    }
+
+    /// Waits for one program. `None` when the deadline or the caller's `stop` descriptor came first;
+    /// it still runs then.
+    ///
+    /// # Errors
+    /// As [`Running::next`].
+    pub fn wait_for(
+        &mut self,
+        slot: Slot,
+        deadline: Option<Instant>,
+        stop: Option<BorrowedFd<'_>>,
+    ) -> Result<Option<Exit>, SandboxError> {
+        let mut others = Vec::new();
+        let result = loop {
+            match self.next(deadline, stop.as_slice()) {
+                Ok(Wake::Exited(ended, exit)) if ended == slot => break Ok(Some(exit)),
+                Ok(Wake::Exited(ended, exit)) => others.push((ended, exit)),
+                Ok(Wake::Readable(_) | Wake::Deadline) => break Ok(None),
+                Err(error) => break Err(error),
+            }
+        };
+        self.exits.extend(others);
+        result
+    }
+
+    /// Waits for one program to its end, or until `deadline`, or until `stop` is readable.
+    ///
+    /// # Errors
+    /// As [`Running::next`]; [`SandboxError::Gone`] when the time was up first.
+    pub fn wait(
+        &mut self,
+        slot: Slot,
+        deadline: Option<Instant>,
+        stop: Option<BorrowedFd<'_>>,
+    ) -> Result<Exit, SandboxError> {
+        self.wait_for(slot, deadline, stop)?.ok_or(SandboxError::Gone)
+    }
+
+    /// How a program that ended earlier did so, if it has and nobody was told yet.
+    pub fn ended(&self, slot: Slot) -> Option<Exit> {
+        self.exits.iter().find(|(known, _)| *known == slot).map(|(_, exit)| *exit)
+    }
+
+    /// Kills everything in the container and waits until the kernel has taken it apart.
+    pub fn kill(mut self) {
+        self.end();
+    }
+
+    fn note_exit(&mut self, slot: i32, status: i32) {
+        if let Some(busy) = self.busy.get_mut(slot as usize) {
+            *busy = false;
+        }
+        let exit = if status & 0x7f == 0 { Exit::Code(status >> 8) } else { Exit::Signal(status & 0x7f) };
+        self.exits.push_back((Slot(slot), exit));
+    }
+
+    fn receive(&mut self) -> Result<Message, SandboxError> {
+        let mut bytes = [0; LENGTH];
+        loop {
+            match recv(self.control.as_raw_fd(), &mut bytes, MsgFlags::empty()) {
+                Ok(0) | Err(Errno::ECONNRESET) => return Err(SandboxError::Gone),
+                Ok(n) => {
+                    return Message::decode(&bytes[..n]).ok_or_else(|| {
+                        SandboxError::Conversation(io::ErrorKind::InvalidData.into())
+                    });
+                }
+                Err(Errno::EINTR) => {}
+                Err(errno) => return Err(SandboxError::Conversation(errno.into())),
+            }
+        }
+    }
+
+    fn broken(&self, errno: Errno) -> SandboxError {
+        match errno {
+            Errno::EPIPE | Errno::ECONNRESET => SandboxError::Gone,
+            errno => SandboxError::Conversation(errno.into()),
+        }
+    }
+
+    fn end(&mut self) {
+        if self.ended {
+            return;
+        }
+        self.ended = true;
+        // The kernel ends every process of the PID namespace before init can be waited for.
+        let _ = kill(self.pid, Signal::SIGKILL);
+        while waitpid(self.pid, None) == Err(Errno::EINTR) {}
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+fn timeout(deadline: Option<Instant>) -> PollTimeout {
+    let Some(deadline) = deadline else { return PollTimeout::NONE };
+    let left = deadline.saturating_duration_since(Instant::now());
+    // Rounded up: a poll that comes back just before the deadline would spin.
+    let left = left.saturating_add(Duration::from_micros(999)).as_millis().min(i32::MAX as u128);
+    PollTimeout::try_from(left as i32).unwrap_or(PollTimeout::MAX)
+}
