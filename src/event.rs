@@ -34,6 +34,15 @@ pub enum Event {
         /// The size of the step's own layer in bytes.
         bytes: u64,
     },
+    /// A step can't be built; the tests of its snapshot will not run.
+    BuildFailed {
+        /// The step.
+        step: BuildStep,
+        /// What went wrong, cause by cause.
+        message: String,
+        /// What to do about it.
+        hint: Option<String>,
+    },
     /// An attempt of a test begins: its container is being started.
     AttemptStarted(TestRef),
     /// An attempt of a test is over.

@@ -8,6 +8,7 @@ pub mod migrate;
 pub mod plan;
 pub mod report;
 pub mod sandbox;
+pub mod schedule;
 pub mod spec;
 pub mod store;
 pub mod units;
