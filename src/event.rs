@@ -170,9 +170,18 @@ impl fmt::Display for Outcome {
         match self {
             Self::Passed => write!(f, "passed"),
             Self::Failed { code } => write!(f, "exit code {code}"),
-            Self::Signalled { signal, out_of_memory: false } => write!(f, "ended by signal {signal}"),
-            Self::Signalled { signal, out_of_memory: true } => {
-                write!(f, "out of memory: ended by signal {signal} at its mem_limit")
+            Self::Signalled {
+                signal,
+                out_of_memory: false,
+            } => write!(f, "ended by signal {signal}"),
+            Self::Signalled {
+                signal,
+                out_of_memory: true,
+            } => {
+                write!(
+                    f,
+                    "out of memory: ended by signal {signal} at its mem_limit"
+                )
             }
             Self::TimedOut { after } => write!(f, "still running after {after:?}: killed"),
             Self::Interrupted => write!(f, "interrupted"),
@@ -190,7 +199,9 @@ pub struct Output {
 impl Output {
     /// Takes over the file that the test wrote.
     pub fn new(file: File) -> Self {
-        Self { file: Some(Arc::new(file)) }
+        Self {
+            file: Some(Arc::new(file)),
+        }
     }
 
     /// How many bytes there are.
@@ -198,7 +209,9 @@ impl Output {
     /// # Errors
     /// When the file can't be asked.
     pub fn len(&self) -> io::Result<u64> {
-        self.file.as_ref().map_or(Ok(0), |file| Ok(file.metadata()?.len()))
+        self.file
+            .as_ref()
+            .map_or(Ok(0), |file| Ok(file.metadata()?.len()))
     }
 
     /// Whether nothing was printed.

@@ -1,5 +1,35 @@
 //! What a user can write: types, parsing with positions, checks of meaning.
+//!
+//! ```text
+//! bytes ─yaml─▶ tree of nodes with places ─read─▶ draft ─check─▶ Spec
+//!                  └───────────────────────┴─────────┴─▶ every problem, in the order of the file
+//! ```
+//!
+//! Nothing stops at the first problem but text that isn't YAML. A problem is printed as
+//!
+//! ```text
+//! cowherd.yaml:3:5: unknown key `egnine`; did you mean `engine`?
+//!  3 |     egnine: postgres
+//!    |     ^^^^^^
+//! ```
+//!
+//! `${NAME}`, `${NAME:-default}` and so on are replaced in values as in Compose, `$$` gives one `$`, and any
+//! other `$` stays. Keys and commands (`command`, `discover`) are left as they stand: there `$` is the shell's.
 
+mod check;
+mod check_tests;
+mod draft;
+mod interpolate;
+mod load;
 mod model;
+mod problem;
+mod read;
+mod read_snapshots;
+mod read_tests;
+mod read_values;
+mod source;
+mod yaml;
 
+pub use load::{find, load, parse};
 pub use model::*;
+pub use problem::{Problem, Problems, SpecError};

@@ -183,6 +183,7 @@ pub struct Limits {
 
 impl Limits {
     /// These limits, with those of `other` where this one has none.
+    #[must_use]
     pub fn or(self, other: Self) -> Self {
         Self {
             memory: self.memory.or(other.memory),

@@ -1,0 +1,265 @@
+//! Draft → model: what is written must also mean something. Everything wrong is reported, and what depends on
+//! something wrong isn't reported as well.
+
+use std::collections::{HashMap, HashSet};
+
+use super::check_tests::check_test;
+use super::draft::{Draft, Field, Placed, ServiceDraft, SnapshotDraft, StepDraft};
+use super::problem::{Faults, list, quoted, unknown};
+use super::{Limits, Service, Snapshot, Step, StepKind, Test};
+
+/// The engines by every name that a spec may use, each with the name that the model uses.
+const ENGINES: [(&str, &str); 4] = [
+    ("postgres", "postgres"),
+    ("sqlite", "sqlite"),
+    ("postgresql", "postgres"),
+    ("sqlite3", "sqlite"),
+];
+
+/// The migration tools whose naming rules are known.
+const TOOLS: [&str; 3] = ["sql", "flyway", "sqlx"];
+
+/// The longest name of a snapshot or service.
+const NAME: usize = 64;
+
+/// The longest identifier of `PostgreSQL` (`NAMEDATALEN - 1`), in bytes.
+const DATABASE: usize = 63;
+
+/// Checks the draft. The result is complete only when nothing was added to `faults`.
+pub(super) fn check(draft: Draft, faults: &mut Faults) -> (Vec<Snapshot>, Vec<Test>) {
+    let names: Vec<String> = draft
+        .snapshots
+        .iter()
+        .map(|snapshot| snapshot.name.value.clone())
+        .collect();
+    let origins = origins(&draft.snapshots, faults);
+    let services: Vec<Vec<Service>> = draft
+        .snapshots
+        .iter()
+        .map(|snapshot| services(snapshot, faults))
+        .collect();
+    let mut snapshots = Vec::new();
+    for (snapshot, origin) in draft.snapshots.into_iter().zip(origins) {
+        check_name(&snapshot.name, "snapshot", faults);
+        let services = match origin.services {
+            Some(owner) => services[owner].clone(),
+            None => Vec::new(),
+        };
+        let steps = snapshot.steps.into_iter();
+        let steps = steps.filter_map(|draft| step(draft, &services, faults));
+        snapshots.push(Snapshot {
+            steps: steps.collect(),
+            name: snapshot.name.value,
+            from: snapshot.from.map(|from| from.value),
+            services,
+            limits: origin.limits,
+            position: snapshot.name.place.position,
+        });
+    }
+    let mut seen = HashMap::new();
+    let tests = draft.tests.into_iter();
+    let tests = tests.filter_map(|draft| check_test(draft, &names, &mut seen, faults));
+    (snapshots, tests.collect())
+}
+
+/// What a snapshot has from those that it starts from.
+#[derive(Clone, Copy, Default)]
+struct Origin {
+    /// The index of the snapshot whose services it has; `None` when that can't be told.
+    services: Option<usize>,
+    /// Its own limits, completed with those of its ancestors.
+    limits: Limits,
+}
+
+/// Follows every `from:`, each once, however long the chains are.
+fn origins(snapshots: &[SnapshotDraft], faults: &mut Faults) -> Vec<Origin> {
+    let index: HashMap<&str, usize> = snapshots
+        .iter()
+        .enumerate()
+        .map(|(at, snapshot)| (snapshot.name.value.as_str(), at))
+        .collect();
+    let mut origins: Vec<Option<Origin>> = vec![None; snapshots.len()];
+    for first in 0..snapshots.len() {
+        let mut path = Vec::new();
+        let mut on_path = HashSet::new();
+        let mut next = Some(first);
+        let mut origin = Origin::default();
+        while let Some(at) = next {
+            if let Some(known) = origins[at] {
+                origin = known;
+                break;
+            }
+            if !on_path.insert(at) {
+                let start = path.iter().position(|other| *other == at).unwrap_or(0);
+                cycle(snapshots, &path[start..], faults);
+                break;
+            }
+            path.push(at);
+            let snapshot = &snapshots[at];
+            let Some(from) = &snapshot.from else {
+                origin.services = snapshot.services.is_some().then_some(at);
+                break;
+            };
+            next = index.get(from.value.as_str()).copied();
+            if next.is_none() {
+                let others = snapshots.iter().map(|other| other.name.value.as_str());
+                let others = others.filter(|name| *name != snapshot.name.value);
+                unknown_snapshot(from, others, faults);
+            }
+        }
+        for at in path.into_iter().rev() {
+            origin.limits = snapshots[at].limits.or(origin.limits);
+            origins[at] = Some(origin);
+        }
+    }
+    origins.into_iter().map(Option::unwrap_or_default).collect()
+}
+
+/// Reports a cycle once, at the snapshot of it that comes first in the file.
+fn cycle(snapshots: &[SnapshotDraft], members: &[usize], faults: &mut Faults) {
+    let first = (0..members.len())
+        .min_by_key(|at| members[*at])
+        .unwrap_or(0);
+    let around = members[first..].iter().chain(&members[..=first]);
+    let names: Vec<String> = around
+        .map(|at| quoted(&snapshots[*at].name.value))
+        .collect();
+    let shown = match names.len() {
+        0..=10 => names.join(" → "),
+        many => format!("{} → … → {}", names[..5].join(" → "), names[many - 1]),
+    };
+    let snapshot = &snapshots[members[first]];
+    if let Some(from) = &snapshot.from {
+        let message = format!("snapshot {} starts from itself: {shown}", names[0]);
+        faults.add(from.place, message);
+    }
+}
+
+pub(super) fn unknown_snapshot<'a>(
+    written: &Placed<String>,
+    known: impl Iterator<Item = &'a str>,
+    faults: &mut Faults,
+) {
+    faults.add(written.place, unknown("snapshot", &written.value, known));
+}
+
+/// The services that a snapshot names itself.
+fn services(snapshot: &SnapshotDraft, faults: &mut Faults) -> Vec<Service> {
+    let drafts = snapshot.services.as_deref().unwrap_or_default();
+    let mut variables: HashMap<String, &str> = HashMap::new();
+    // `DATABASE_URL` is the first service's, whatever its name.
+    if let Some(first) = drafts.first() {
+        variables.insert("DATABASE_URL".into(), &first.name.value);
+    }
+    let mut services = Vec::new();
+    for (number, draft) in drafts.iter().enumerate() {
+        check_name(&draft.name, "service", faults);
+        let variable = draft
+            .name
+            .value
+            .to_ascii_uppercase()
+            .replace(['-', '.'], "_")
+            + "_URL";
+        let own = number == 0 && variable == "DATABASE_URL";
+        if let Some(other) = variables.insert(variable.clone(), &draft.name.value)
+            && !own
+        {
+            let message = format!(
+                "services {} and {} would both have the variable `{variable}`",
+                quoted(other),
+                quoted(&draft.name.value)
+            );
+            faults.add(draft.name.place, message);
+        }
+        services.push(service(draft, &snapshot.name.value, faults));
+    }
+    services
+}
+
+fn service(draft: &ServiceDraft, snapshot: &str, faults: &mut Faults) -> Service {
+    let written = draft.engine.as_ref();
+    let engine = written.and_then(|written| engine(written, faults));
+    if let Some(Placed { value, place }) = &draft.database
+        && (value.len() > DATABASE || value.contains('/') || value.contains(char::is_control))
+    {
+        let message = format!(
+            "{} can't be the name of a database; at most {DATABASE} bytes, no `/`, no control characters",
+            quoted(value)
+        );
+        faults.add(*place, message);
+    }
+    let database = draft.database.as_ref();
+    Service {
+        name: draft.name.value.clone(),
+        engine: engine.unwrap_or_default().to_owned(),
+        database: database.map_or_else(|| snapshot.to_owned(), |written| written.value.clone()),
+        settings: draft.settings.clone(),
+        bin_dir: draft.bin_dir.clone(),
+        position: draft.name.place.position,
+    }
+}
+
+/// The model's name of an engine.
+fn engine(written: &Placed<String>, faults: &mut Faults) -> Option<&'static str> {
+    let known = ENGINES.iter().find(|(name, _)| *name == written.value);
+    if known.is_none() {
+        let names = ENGINES[..2].iter().map(|(name, _)| *name);
+        faults.add(written.place, unknown("engine", &written.value, names));
+    }
+    known.map(|(_, name)| *name)
+}
+
+fn step(draft: StepDraft, services: &[Service], faults: &mut Faults) -> Option<Step> {
+    let names = || services.iter().map(|service| service.name.as_str());
+    let mut on = None;
+    match &draft.on {
+        Field::Wrong => {}
+        // Without services something is wrong above, and any name may be right.
+        _ if services.is_empty() => {}
+        Field::Given(written) => {
+            on = names().find(|name| *name == written.value);
+            if on.is_none() {
+                faults.add(written.place, unknown("service", &written.value, names()));
+            }
+        }
+        Field::Absent if services.len() == 1 => on = names().next(),
+        Field::Absent => {
+            let message = format!(
+                "this step doesn't say which service it is for; add `on:` with one of {}",
+                list(names())
+            );
+            faults.add(draft.kind_place, message);
+        }
+    }
+    if let Some(StepKind::Migrate {
+        tool: Some(tool), ..
+    }) = &draft.kind
+        && !TOOLS.contains(&tool.as_str())
+    {
+        let message = unknown("migration tool", tool, TOOLS);
+        faults.add(draft.kind_place, message);
+    }
+    Some(Step {
+        on: on?.to_owned(),
+        kind: draft.kind?,
+        position: draft.place.position,
+    })
+}
+
+/// Names of snapshots and services become folders, variables and arguments.
+fn check_name(name: &Placed<String>, what: &str, faults: &mut Faults) {
+    let ordinary = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    let good = name
+        .value
+        .starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
+        && name.value.chars().all(ordinary)
+        && name.value.len() <= NAME;
+    if !good {
+        let message = format!(
+            "{} can't be the name of a {what}; a name has letters, digits, `_`, `-` and `.`, \
+             begins with none of the last two, and has at most {NAME} characters",
+            quoted(&name.value)
+        );
+        faults.add(name.place, message);
+    }
+}

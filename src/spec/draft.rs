@@ -1,0 +1,92 @@
+//! What was written, shaped but not yet checked for meaning: between the reader and the checks.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::problem::Place;
+use super::{CommandLine, Files, Limits, StepKind};
+
+/// A value and the place that is marked when it is wrong.
+#[derive(Debug, Clone)]
+pub(super) struct Placed<T> {
+    pub(super) value: T,
+    pub(super) place: Place,
+}
+
+/// The file. What couldn't be read is absent, and reported.
+#[derive(Debug, Default)]
+pub(super) struct Draft {
+    pub(super) snapshots: Vec<SnapshotDraft>,
+    pub(super) tests: Vec<TestDraft>,
+}
+
+#[derive(Debug)]
+pub(super) struct SnapshotDraft {
+    pub(super) name: Placed<String>,
+    pub(super) from: Option<Placed<String>>,
+    /// `None` when the snapshot has its parent's, or when they couldn't be read.
+    pub(super) services: Option<Vec<ServiceDraft>>,
+    pub(super) steps: Vec<StepDraft>,
+    pub(super) limits: Limits,
+}
+
+#[derive(Debug)]
+pub(super) struct ServiceDraft {
+    /// The name; at the place of `engine:` in the short form.
+    pub(super) name: Placed<String>,
+    pub(super) engine: Option<Placed<String>>,
+    pub(super) database: Option<Placed<String>>,
+    pub(super) settings: BTreeMap<String, String>,
+    pub(super) bin_dir: Option<PathBuf>,
+}
+
+#[derive(Debug)]
+pub(super) struct StepDraft {
+    pub(super) place: Place,
+    pub(super) on: Field<String>,
+    /// `None` when it was reported.
+    pub(super) kind: Option<StepKind>,
+    /// The place of what `kind` was made of.
+    pub(super) kind_place: Place,
+}
+
+#[derive(Debug)]
+pub(super) struct TestDraft {
+    pub(super) place: Place,
+    pub(super) name: Field<String>,
+    pub(super) snapshot: Field<String>,
+    pub(super) command: Field<CommandLine>,
+    pub(super) each: Field<Vec<String>>,
+    pub(super) discover: Field<CommandLine>,
+    pub(super) timeout: Option<Placed<Duration>>,
+    pub(super) retries: Option<u32>,
+    pub(super) environment: BTreeMap<String, String>,
+    pub(super) working_dir: Option<PathBuf>,
+    pub(super) files: Files,
+    pub(super) limits: Limits,
+}
+
+/// A key's value, where it matters whether the key is missing or was reported.
+#[derive(Debug, Clone)]
+pub(super) enum Field<T> {
+    /// The key isn't written.
+    Absent,
+    /// It is written, and what is wrong with it was reported.
+    Wrong,
+    /// It is written.
+    Given(Placed<T>),
+}
+
+impl<T> Field<T> {
+    pub(super) fn given(&self) -> Option<&Placed<T>> {
+        match self {
+            Self::Given(placed) => Some(placed),
+            _ => None,
+        }
+    }
+
+    pub(super) fn is_absent(&self) -> bool {
+        matches!(self, Self::Absent)
+    }
+}

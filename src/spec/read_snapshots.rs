@@ -1,0 +1,280 @@
+//! Tree → draft: `snapshots:`.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::StepKind;
+use super::draft::{Field, Placed, ServiceDraft, SnapshotDraft, StepDraft};
+use super::problem::list;
+use super::read::{Fields, Reader, Slot, slot};
+use super::yaml::{Entry, Value};
+
+/// The service of the short form `engine:`.
+const SHORT_FORM: &str = "db";
+
+/// The keys of a service, which the short form has beside `engine`.
+const OF_A_SERVICE: [&str; 3] = ["database", "settings", "bin_dir"];
+
+/// What a step can do.
+const KINDS: [&str; 3] = ["migrate", "sql", "run"];
+
+impl Reader<'_> {
+    pub(super) fn snapshots(&mut self, slot: &Slot<'_>) -> Vec<SnapshotDraft> {
+        let entries = self.map(slot).unwrap_or_default();
+        if entries.is_empty() && matches!(slot.node.value, Value::Map(_)) {
+            self.fault(slot.key, "`snapshots` is empty; it needs at least one");
+        }
+        entries.iter().map(|entry| self.snapshot(entry)).collect()
+    }
+
+    fn snapshot(&mut self, entry: &Entry) -> SnapshotDraft {
+        let mut draft = SnapshotDraft {
+            name: placed_key(entry),
+            from: None,
+            services: None,
+            steps: Vec::new(),
+            limits: super::Limits::default(),
+        };
+        let own = Slot {
+            what: format!("snapshot {}", slot(entry).what),
+            ..slot(entry)
+        };
+        let known = [
+            "engine",
+            "services",
+            "database",
+            "settings",
+            "bin_dir",
+            "from",
+            "steps",
+            "mem_limit",
+            "pids_limit",
+            "cpus",
+        ];
+        let Some(fields) = self.fields(&own, &known) else {
+            return draft;
+        };
+        if let Some(from) = fields.get("from") {
+            draft.from = self.placed_word(&from);
+            let why = "a snapshot with `from` has the services of that snapshot";
+            self.forbid(&fields, &["engine", "services"], why);
+            self.forbid(&fields, &OF_A_SERVICE, why);
+        } else {
+            draft.services = self.services(&fields, entry);
+        }
+        if let Some(steps) = fields.get("steps") {
+            for step in self.list(&steps).unwrap_or_default() {
+                draft.steps.extend(self.step(&step));
+            }
+        }
+        draft.limits = self.limits(&fields);
+        draft
+    }
+
+    fn services(&mut self, fields: &Fields<'_>, snapshot: &Entry) -> Option<Vec<ServiceDraft>> {
+        let Some(services) = fields.get("services") else {
+            let Some(engine) = fields.get("engine") else {
+                let message = format!(
+                    "snapshot {} has no `engine`; write one, as in `engine: postgres`, or `from:` with another snapshot",
+                    slot(snapshot).what
+                );
+                self.fault(snapshot.place, message);
+                // The rest is read for its own problems.
+                self.service(
+                    fields,
+                    Placed {
+                        value: SHORT_FORM.into(),
+                        place: snapshot.place,
+                    },
+                );
+                return None;
+            };
+            let name = Placed {
+                value: SHORT_FORM.into(),
+                place: engine.key,
+            };
+            return Some(vec![self.service(fields, name)]);
+        };
+        let why = "`services` is written too, and it belongs to one of them";
+        self.forbid(fields, &["engine"], why);
+        self.forbid(fields, &OF_A_SERVICE, why);
+        let entries = self.map(&services)?;
+        if entries.is_empty() {
+            let message =
+                "`services` is empty; it needs at least one, as in `db: { engine: postgres }`";
+            self.fault(services.key, message);
+            return None;
+        }
+        let mut drafts = Vec::new();
+        for entry in entries {
+            let own = Slot {
+                what: format!("service {}", slot(entry).what),
+                ..slot(entry)
+            };
+            let known = ["engine", OF_A_SERVICE[0], OF_A_SERVICE[1], OF_A_SERVICE[2]];
+            let name = placed_key(entry);
+            let Some(fields) = self.fields(&own, &known) else {
+                drafts.push(ServiceDraft {
+                    name,
+                    engine: None,
+                    database: None,
+                    settings: BTreeMap::new(),
+                    bin_dir: None,
+                });
+                continue;
+            };
+            if fields.get("engine").is_none() {
+                let message = format!(
+                    "{} has no `engine`; write one, as in `engine: postgres`",
+                    own.what
+                );
+                self.fault(entry.place, message);
+            }
+            drafts.push(self.service(&fields, name));
+        }
+        Some(drafts)
+    }
+
+    fn service(&mut self, fields: &Fields<'_>, name: Placed<String>) -> ServiceDraft {
+        let engine = fields.get("engine");
+        let engine = engine.and_then(|slot| self.placed_word(&slot));
+        let database = fields.get("database");
+        let database = database.and_then(|slot| self.placed_word(&slot));
+        let mut settings = BTreeMap::new();
+        if let Some(written) = fields.get("settings") {
+            for entry in self.map(&written).unwrap_or_default() {
+                if let Some(value) = self.text(&slot(entry)) {
+                    settings.insert(entry.key.clone(), value);
+                }
+                if entry.key.trim().is_empty() || entry.key.contains('\0') {
+                    self.fault(entry.place, "a setting needs a name");
+                }
+            }
+        }
+        let bin_dir = fields.get("bin_dir").and_then(|slot| self.word(&slot));
+        ServiceDraft {
+            name,
+            engine,
+            database,
+            settings,
+            bin_dir: bin_dir.map(PathBuf::from),
+        }
+    }
+
+    fn step(&mut self, step: &Slot<'_>) -> Option<StepDraft> {
+        let step = Slot {
+            what: "a step".into(),
+            ..*step
+        };
+        let fields = self.fields(&step, &["migrate", "sql", "run", "on"])?;
+        let on = self.field(fields.get("on"), Self::word);
+        let mut written = KINDS.iter().filter_map(|kind| fields.get(kind));
+        let first = written.next();
+        let mut kind = None;
+        let mut kind_place = fields.head;
+        match first {
+            None => {
+                let known = list(KINDS);
+                self.fault(
+                    fields.head,
+                    format!("this step does nothing; write one of {known}"),
+                );
+            }
+            Some(first) => {
+                kind_place = first.place();
+                kind = match first.what.as_str() {
+                    "`migrate`" => self.migrate(&first, &mut kind_place),
+                    "`sql`" => self.sql(&first),
+                    _ => self.run(&first),
+                };
+            }
+        }
+        for more in written {
+            let message = format!(
+                "a step does one thing; make {} a step of its own",
+                more.what
+            );
+            self.fault(more.key, message);
+        }
+        Some(StepDraft {
+            place: step.node.place,
+            on,
+            kind,
+            kind_place,
+        })
+    }
+
+    fn migrate(&mut self, slot: &Slot<'_>, place: &mut super::problem::Place) -> Option<StepKind> {
+        if let Value::Text(_) = slot.node.value {
+            let dir = self.word(slot)?.into();
+            return Some(StepKind::Migrate { tool: None, dir });
+        }
+        if !matches!(slot.node.value, Value::Map(_)) {
+            return self.wrong_shape(slot, "a folder or `{ tool: …, dir: … }`");
+        }
+        let fields = self.fields(slot, &["tool", "dir"])?;
+        let tool = self.field(fields.get("tool"), Self::word);
+        let dir = self.field(fields.get("dir"), Self::word);
+        if dir.is_absent() {
+            self.fault(
+                slot.key,
+                "`migrate` has no `dir`; name the folder of the migrations",
+            );
+        }
+        let dir = dir.given()?.value.clone().into();
+        let tool = match tool {
+            Field::Absent => None,
+            Field::Wrong => return None,
+            Field::Given(tool) => {
+                *place = tool.place;
+                Some(tool.value)
+            }
+        };
+        Some(StepKind::Migrate { tool, dir })
+    }
+
+    fn sql(&mut self, slot: &Slot<'_>) -> Option<StepKind> {
+        let files = self.words(slot)?;
+        if files.is_empty() {
+            self.fault(
+                slot.key,
+                "`sql` is empty; name a file, as in `sql: seed/*.sql`",
+            );
+            return None;
+        }
+        Some(StepKind::Sql(files))
+    }
+
+    fn run(&mut self, slot: &Slot<'_>) -> Option<StepKind> {
+        const INPUTS: &str = "list the files that the command reads (`[]` for none): their content is part of the step's key, \
+             so that the step runs again when they change";
+        let Value::Map(_) = slot.node.value else {
+            return self.wrong_shape(slot, "a map with `command` and `inputs`");
+        };
+        let fields = self.fields(slot, &["command", "inputs", "environment"])?;
+        let command = self.field(fields.get("command"), Self::command);
+        if command.is_absent() {
+            self.fault(slot.key, "`run` has no `command`");
+        }
+        let inputs = self.field(fields.get("inputs"), Self::words);
+        if inputs.is_absent() {
+            self.fault(slot.key, format!("`run` has no `inputs`; {INPUTS}"));
+        }
+        let environment = match fields.get("environment") {
+            Some(slot) => self.environment(&slot),
+            None => BTreeMap::new(),
+        };
+        Some(StepKind::Run {
+            command: command.given()?.value.clone(),
+            inputs: inputs.given()?.value.clone(),
+            environment,
+        })
+    }
+}
+
+fn placed_key(entry: &Entry) -> Placed<String> {
+    Placed {
+        value: entry.key.clone(),
+        place: entry.place,
+    }
+}
