@@ -1,4 +1,5 @@
 //! All integration tests, as one binary: each module is about one part.
 
 mod sandbox;
+mod store;
 mod support;
