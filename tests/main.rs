@@ -1,5 +1,7 @@
 //! All integration tests, as one binary: each module is about one part.
 
+mod migrate;
+mod plan;
 mod sandbox;
 mod store;
 mod support;

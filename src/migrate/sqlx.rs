@@ -1,0 +1,57 @@
+//! sqlx: `<VERSION>_<DESCRIPTION>.sql`, after `sqlx-core/src/migrate/source.rs`.
+
+use std::path::Path;
+
+use super::folder::{self, Entry};
+use super::{MigrateError, Migration, Tool};
+
+/// The files of one folder by version; `.down.sql` files are not applied.
+pub(super) fn migrations(dir: &Path) -> Result<Vec<Migration>, MigrateError> {
+    let mut found: Vec<(i64, Migration)> = Vec::new();
+    for file in folder::list(dir, "")?.files {
+        found.extend(migration(file)?);
+    }
+    found.sort_by(|a, b| (a.0, &a.1.name).cmp(&(b.0, &b.1.name)));
+    for pair in found.windows(2) {
+        if pair[0].0 == pair[1].0 {
+            return Err(MigrateError::Duplicate {
+                tool: Tool::Sqlx,
+                version: pair[0].0.to_string(),
+                first: pair[0].1.name.clone(),
+                second: pair[1].1.name.clone(),
+            });
+        }
+    }
+    Ok(found.into_iter().map(|(_, migration)| migration).collect())
+}
+
+fn migration(file: Entry) -> Result<Option<(i64, Migration)>, MigrateError> {
+    // The suffix is compared as it stands: sqlx does not see `1_a.SQL`.
+    let Some((version, rest)) = file.name.split_once('_') else {
+        return Ok(None);
+    };
+    let Some(rest) = rest.strip_suffix(".sql") else {
+        return Ok(None);
+    };
+    let version: i64 = version.parse().map_err(|_| MigrateError::Version {
+        tool: Tool::Sqlx,
+        name: file.name.clone(),
+        wants: "a whole number before the first `_`",
+    })?;
+    if rest.strip_suffix(".down").is_some() {
+        return Ok(None);
+    }
+    let description = rest.strip_suffix(".up").unwrap_or(rest).replace('_', " ");
+    let transaction = !folder::head(&file.path)?.starts_with(NO_TRANSACTION);
+    let migration = Migration {
+        path: file.path,
+        name: file.name,
+        version: version.to_string(),
+        description,
+        transaction,
+    };
+    Ok(Some((version, migration)))
+}
+
+/// As the very first bytes of a file: no transaction around it.
+pub(super) const NO_TRANSACTION: &[u8] = b"-- no-transaction";

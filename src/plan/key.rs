@@ -1,0 +1,301 @@
+//! The steps of the spec, and their keys.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::error::{InputError, Problem};
+use super::files::{self, Folders, name_of, normal};
+use super::sources::{Reads, Sources};
+use super::{EngineIdentity, PlannedStep, Script, Work};
+use crate::digest::{Digest, Labelled};
+use crate::migrate;
+use crate::migrate::script::Dialect;
+use crate::spec::{CommandLine, Service, Step, StepKind};
+
+/// Raised when the meaning of a key changes: no older layer fits any more.
+const FORMAT: &[u8] = b"1";
+
+/// Makes steps, and collects what is wrong with them.
+pub(super) struct Keys<'a> {
+    folder: &'a Path,
+    identities: &'a dyn Fn(&Service) -> EngineIdentity,
+    known: Vec<(Service, EngineIdentity)>,
+    sources: Sources,
+    problems: Vec<Problem>,
+}
+
+impl<'a> Keys<'a> {
+    pub(super) fn new(
+        folder: &'a Path,
+        identities: &'a dyn Fn(&Service) -> EngineIdentity,
+    ) -> Self {
+        let sources = Sources::new(folder);
+        Self {
+            folder,
+            identities,
+            known: Vec::new(),
+            sources,
+            problems: Vec::new(),
+        }
+    }
+
+    pub(super) fn into_problems(self) -> Vec<Problem> {
+        self.problems
+    }
+
+    /// The steps that the engines take before those of the spec.
+    pub(super) fn base(&mut self, services: &[Service]) -> Vec<PlannedStep> {
+        let mut chain: Vec<PlannedStep> = Vec::new();
+        for service in services {
+            let identity = self.identity(service);
+            for (index, step) in identity.base.iter().enumerate() {
+                let parent = chain.last().map(|step| step.key);
+                let mut key = start("base", &identity, service, parent)
+                    .field("index", index.to_string().as_bytes());
+                if step.settings {
+                    key = with_settings(key, service);
+                }
+                for (name, value) in &step.fields {
+                    key = key.field("field", name.as_bytes()).field("value", value);
+                }
+                chain.push(PlannedStep {
+                    key: key.finish(),
+                    parent,
+                    service: service.name.clone(),
+                    label: step.label.clone(),
+                    work: Work::Base(index),
+                    position: service.position,
+                });
+            }
+        }
+        chain
+    }
+
+    /// Adds a step of the spec to the chain. After a problem its key means nothing; no plan comes
+    /// of it then.
+    pub(super) fn push(&mut self, chain: &mut Vec<PlannedStep>, services: &[Service], step: &Step) {
+        // The spec's checks see to it that the service exists.
+        let Some(service) = services.iter().find(|service| service.name == step.on) else {
+            return;
+        };
+        let parent = chain.last().map(|step| step.key);
+        let identity = self.identity(service);
+        let key = start(kind(&step.kind), &identity, service, parent)
+            .field("database", service.database.as_bytes());
+        let key = with_settings(key, service);
+        let dialect = Dialect::of_engine(&service.engine);
+        let mut made = match &step.kind {
+            StepKind::Migrate { tool, dir } => self.migrate(key, dir, tool.as_deref(), dialect),
+            StepKind::Sql(patterns) => self.sql(key, patterns, dialect),
+            StepKind::Run {
+                command,
+                inputs,
+                environment,
+            } => self.run(key, command, inputs, environment),
+        };
+        let errors = std::mem::take(&mut made.reads.errors).into_iter();
+        self.problems.extend(errors.map(|error| Problem {
+            position: step.position,
+            error,
+        }));
+        chain.push(PlannedStep {
+            key: made.reads.into_fields(made.key).finish(),
+            parent,
+            service: service.name.clone(),
+            label: made.label,
+            work: made.work,
+            position: step.position,
+        });
+    }
+
+    fn identity(&mut self, service: &Service) -> EngineIdentity {
+        if let Some((_, identity)) = self.known.iter().find(|(known, _)| known == service) {
+            return identity.clone();
+        }
+        let identity = (self.identities)(service);
+        self.known.push((service.clone(), identity.clone()));
+        identity
+    }
+
+    fn migrate(
+        &mut self,
+        key: Labelled,
+        dir: &Path,
+        tool: Option<&str>,
+        dialect: Option<Dialect>,
+    ) -> Made {
+        let label = format!("migrate {}", dir.display());
+        let mut reads = Reads::default();
+        let mut scripts = Vec::new();
+        let mut key = key;
+        let path = normal(&self.folder.join(dir));
+        match migrate::discover(&path, tool, dialect.unwrap_or(Dialect::Postgres)) {
+            Ok(set) => {
+                key = key.field("tool", set.tool.name().as_bytes());
+                for migration in set.migrations {
+                    let transaction = migration.transaction;
+                    scripts.push(self.script(&migration.path, transaction, dialect, &mut reads));
+                    key = key.field("transaction", &[u8::from(transaction)]);
+                }
+            }
+            Err(source) => reads.errors.push(InputError::Migrate {
+                dir: dir.to_owned(),
+                source,
+            }),
+        }
+        Made {
+            key,
+            label,
+            work: Work::Scripts(scripts),
+            reads,
+        }
+    }
+
+    fn sql(&mut self, key: Labelled, patterns: &[String], dialect: Option<Dialect>) -> Made {
+        let (paths, errors) = files::expand(self.folder, patterns, Folders::Refused);
+        let mut reads = Reads::after(errors);
+        // The client runs a file as it stands: statements that refuse a transaction work.
+        let scripts = paths
+            .iter()
+            .map(|path| self.script(path, false, dialect, &mut reads))
+            .collect();
+        let label = format!("sql {}", patterns.join(" "));
+        Made {
+            key,
+            label,
+            work: Work::Scripts(scripts),
+            reads,
+        }
+    }
+
+    fn script(
+        &mut self,
+        path: &Path,
+        transaction: bool,
+        dialect: Option<Dialect>,
+        reads: &mut Reads,
+    ) -> Script {
+        self.sources.add_script("script", path, dialect, reads);
+        Script {
+            path: path.to_owned(),
+            name: name_of(self.folder, path),
+            transaction,
+        }
+    }
+
+    fn run(
+        &mut self,
+        mut key: Labelled,
+        command: &CommandLine,
+        inputs: &[String],
+        environment: &BTreeMap<String, String>,
+    ) -> Made {
+        let argv = command.argv();
+        for argument in &argv {
+            key = key.field("argument", argument.as_bytes());
+        }
+        for (name, value) in environment {
+            key = key
+                .field("variable", name.as_bytes())
+                .field("value", value.as_bytes());
+        }
+        let (paths, errors) = files::expand(self.folder, inputs, Folders::Walked);
+        let mut reads = Reads::after(errors);
+        for path in self.named_in(command) {
+            self.sources.add_data("program", &path, &mut reads);
+        }
+        for path in paths {
+            self.sources.add_data("input", &path, &mut reads);
+        }
+        let line = match command {
+            CommandLine::Shell(line) => line.clone(),
+            CommandLine::Argv(argv) => argv.join(" "),
+        };
+        let line = line.split_whitespace().collect::<Vec<_>>().join(" ");
+        let mut label: String = format!("run {line}").chars().take(LABEL).collect();
+        if label.chars().count() == LABEL {
+            label.push('…');
+        }
+        let work = Work::Command {
+            argv,
+            environment: environment.clone(),
+        };
+        Made {
+            key,
+            label,
+            work,
+            reads,
+        }
+    }
+
+    /// The files below the spec's folder that a command line names, such as its own script: they
+    /// belong to the step's content although nobody lists them under `inputs`.
+    fn named_in(&self, command: &CommandLine) -> Vec<PathBuf> {
+        let words: Vec<&str> = match command {
+            CommandLine::Argv(argv) => argv.iter().map(String::as_str).collect(),
+            CommandLine::Shell(line) => line
+                .split(|c: char| {
+                    c.is_whitespace() || matches!(c, ';' | '&' | '|' | '(' | ')' | '<')
+                })
+                .filter(|word| !word.is_empty())
+                .collect(),
+        };
+        let mut found = Vec::new();
+        for (index, word) in words.iter().enumerate() {
+            // What the command writes is no input.
+            if word.contains('>') || (index > 0 && words[index - 1].ends_with('>')) {
+                continue;
+            }
+            let word = word.trim_matches(['"', '\'']);
+            let path = normal(&self.folder.join(word));
+            let inside = path.starts_with(self.folder);
+            if !word.is_empty() && inside && path.is_file() && !found.contains(&path) {
+                found.push(path);
+            }
+        }
+        found
+    }
+}
+
+/// How much of a command a label shows.
+const LABEL: usize = 60;
+
+/// A step before its key is finished.
+struct Made {
+    key: Labelled,
+    label: String,
+    work: Work,
+    reads: Reads,
+}
+
+fn kind(kind: &StepKind) -> &'static str {
+    match kind {
+        StepKind::Migrate { .. } => "migrate",
+        StepKind::Sql(_) => "sql",
+        StepKind::Run { .. } => "run",
+    }
+}
+
+/// The fields that every key has.
+fn start(
+    kind: &str,
+    identity: &EngineIdentity,
+    service: &Service,
+    parent: Option<Digest>,
+) -> Labelled {
+    let parent = parent.map(|parent| parent.to_string()).unwrap_or_default();
+    Labelled::new("step")
+        .field("format", FORMAT)
+        .field("engine", identity.name.as_bytes())
+        .field("version", identity.version.as_bytes())
+        .field("parent", parent.as_bytes())
+        .field("service", service.name.as_bytes())
+        .field("step", kind.as_bytes())
+}
+
+fn with_settings(key: Labelled, service: &Service) -> Labelled {
+    service.settings.iter().fold(key, |key, (name, value)| {
+        key.field("setting", name.as_bytes())
+            .field("value", value.as_bytes())
+    })
+}
