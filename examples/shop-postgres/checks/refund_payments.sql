@@ -1,0 +1,5 @@
+DO $$ BEGIN ASSERT (SELECT count(*) = 50 AND sum(amount_cents) = 466907 FROM refund); END $$;
+
+INSERT INTO refund (payment_id, amount_cents, reason)
+SELECT id, amount_cents, 'recall' FROM payment WHERE id NOT IN (SELECT payment_id FROM refund);
+DO $$ BEGIN ASSERT (SELECT count(*) = 700 FROM refund); END $$;

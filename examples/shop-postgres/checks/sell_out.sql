@@ -1,0 +1,4 @@
+DO $$ BEGIN ASSERT (SELECT count(*) = 1350 AND min(quantity) > 0 FROM stock); END $$;
+
+UPDATE stock SET quantity = 0 WHERE warehouse_id = 2;
+DO $$ BEGIN ASSERT (SELECT count(*) = 450 FROM stock WHERE quantity = 0); END $$;

@@ -1,0 +1,7 @@
+CREATE TEMP TABLE expect (ok CHECK (ok IS TRUE));
+INSERT INTO expect SELECT sum(n) = 10184 FROM row_count;
+
+UPDATE variant SET price_cents = price_cents * 11 / 10;
+INSERT INTO expect SELECT count(*) = 25 + 450 FROM audit_log;
+-- What has been ordered keeps its price.
+INSERT INTO expect SELECT sum(gross_cents) = 23751882 FROM order_total;
