@@ -1,3 +1,4 @@
+#!/bin/sh
 # Takes a country off the map: $1 is the line that `discover` printed.
 set -eu
 test "$(psql -XAtc "SELECT count(*) FROM address WHERE country = '$1'")" = 160
