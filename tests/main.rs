@@ -5,3 +5,4 @@ mod plan;
 mod sandbox;
 mod store;
 mod support;
+mod house;
