@@ -2,7 +2,7 @@
 
 mod migrate;
 mod plan;
+mod house;
 mod sandbox;
 mod store;
 mod support;
-mod house;
