@@ -6,3 +6,6 @@ mod house;
 mod sandbox;
 mod store;
 mod support;
+//! Integration tests: one binary.
+
+mod cgroup;

@@ -31,3 +31,6 @@ pub use identity::Identity;
 pub use image::Command;
 pub use program::Program;
 pub use running::{Exit, Running, Slot, Wake};
+//! The sandbox a container runs in.
+
+
