@@ -104,6 +104,8 @@ pub struct TestRef {
     pub snapshot: String,
     /// The attempt, from 1.
     pub attempt: u32,
+    /// How many attempts it gets at most: 1 and the retries.
+    pub attempts: u32,
 }
 
 /// What came of one attempt.
