@@ -127,6 +127,17 @@ pub struct Attempt {
     pub service_log: Option<String>,
 }
 
+/// An error with all its causes, the way messages show it: `can't do this: because of that`.
+pub fn in_words(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text += &format!(": {error}");
+        cause = error.source();
+    }
+    text
+}
+
 /// A verdict on one attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {

@@ -9,6 +9,7 @@ mod lock;
 mod remove;
 mod space;
 mod walk;
+mod unnamed;
 mod xattr;
 
 use std::io;
@@ -19,6 +20,7 @@ pub use copy::{Copied, can_reflink, copy_tree};
 pub use lock::{FileLock, LockMode, holder};
 pub use remove::remove_tree;
 pub use space::{FileSystem, file_system};
+pub use unnamed::unnamed_file;
 pub use walk::{Entry, Kind, Reach, TreeSize, chown_tree, open_for_reading, tree_size, walk};
 
 /// A file or folder that could not be worked on.

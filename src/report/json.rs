@@ -13,6 +13,7 @@
 //! | `build-started` | a step of a snapshot is being built |
 //! | `build-waiting` | another process builds the step; this run waits for it |
 //! | `build-finished` | a step is in the store |
+//! | `build-failed` | a step can't be built; the tests of its snapshot are not run |
 //! | `attempt-started` | an attempt of a test begins |
 //! | `attempt-finished` | an attempt is over |
 //! | `interrupted` | the user asked to stop |
@@ -26,6 +27,8 @@
 //! **`build-waiting`**: the same, and `holder`, who builds it, in words.
 //! **`build-finished`**: the same as `build-started`, and `seconds`, the time it took; `cached`, whether
 //! the store had it; `bytes`, the size of its own layer.
+//! **`build-failed`**: the same as `build-started`, and `message`, what went wrong; `hint`, optional: what
+//! to do about it.
 //!
 //! **`attempt-started`**: `id`, the test's number in this run, from 0; `name`, its full name; `entry`, the
 //! entry of the spec; `snapshot`; `attempt`, from 1; `attempts`, the most there can be.
@@ -150,6 +153,13 @@ enum Kind<'a> {
         cached: bool,
         bytes: u64,
     },
+    BuildFailed {
+        #[serde(flatten)]
+        step: Step<'a>,
+        message: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        hint: Option<&'a str>,
+    },
     AttemptStarted {
         #[serde(flatten)]
         test: Test<'a>,
@@ -268,6 +278,15 @@ impl<'a> Kind<'a> {
                 seconds: seconds(*duration),
                 cached: *cached,
                 bytes: *bytes,
+            },
+            Event::BuildFailed {
+                step,
+                message,
+                hint,
+            } => Self::BuildFailed {
+                step: step.into(),
+                message,
+                hint: hint.as_deref(),
             },
             Event::AttemptStarted(test) => Self::AttemptStarted { test: test.into() },
             Event::AttemptFinished {

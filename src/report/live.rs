@@ -70,7 +70,7 @@ impl Live {
             }
             Event::BuildStarted(step) => self.build(step, None, now),
             Event::BuildWaiting { step, holder } => self.build(step, Some(holder), now),
-            Event::BuildFinished { step, .. } => {
+            Event::BuildFinished { step, .. } | Event::BuildFailed { step, .. } => {
                 self.building.retain(|building| building.step != *step);
             }
             Event::AttemptStarted(test) => {

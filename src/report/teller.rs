@@ -71,6 +71,14 @@ impl Teller {
                 );
                 words::line(paint, Ink::Good, "build", &what)
             }
+            Event::BuildFailed {
+                step,
+                message,
+                hint,
+            } => {
+                words::line(paint, Ink::Bad, "NOT BUILT", &words::step(step))
+                    + &words::error(paint, message, hint.as_deref(), false)
+            }
             Event::AttemptFinished {
                 test,
                 attempt,

@@ -26,13 +26,14 @@ pub const SCRATCH: &str = "/run/cowherd/scratch";
 pub enum Upper {
     /// The container's own tmpfs: gone with it.
     Memory,
-    /// A folder on disk with an empty `upper` and `work` folder in it, both on one file system.
-    /// Where `keep` is set the changes are to be kept, and reach the disk when somebody syncs it.
+    /// Folders on disk, on one file system.
     Folder {
-        /// The folder.
+        /// The folder that holds both.
         path: PathBuf,
-        /// Whether a crash of the host may lose them.
-        keep: bool,
+        /// Where the changes go, relative to `path`.
+        upper: PathBuf,
+        /// What overlayfs needs beside it, relative to `path`.
+        work: PathBuf,
     },
 }
 
@@ -51,6 +52,25 @@ pub struct Overlay {
     pub upper: Upper,
     /// The mode of the merged root, which overlayfs takes from the upper folder.
     pub mode: u32,
+}
+
+impl Overlay {
+    /// Where the changes lie inside the container.
+    pub fn changes(&self) -> PathBuf {
+        let scratch = Path::new(SCRATCH).join(&self.name);
+        match &self.upper {
+            Upper::Memory => scratch.join("upper"),
+            Upper::Folder { upper, .. } => scratch.join(upper),
+        }
+    }
+
+    fn work(&self) -> PathBuf {
+        let scratch = Path::new(SCRATCH).join(&self.name);
+        match &self.upper {
+            Upper::Memory => scratch.join("work"),
+            Upper::Folder { work, .. } => scratch.join(work),
+        }
+    }
 }
 
 /// What a container sees and may do: an inert description, as `std::process::Command` is.
@@ -182,6 +202,7 @@ impl Sandbox {
         ops.mount("tmpfs", Path::new("/run"), MsFlags::empty(), Some(format!("mode=755,uid={uid},gid={gid}")))?;
         ops.folder(Path::new(RUN), 0o755, owner)?;
         ops.folder(Path::new(SCRATCH), 0o700, owner)?;
+        ops.folder(&Path::new(RUN).join("empty"), 0o500, owner)?;
         for folder in &self.folders {
             ops.folder(folder, 0o700, owner)?;
         }
@@ -353,19 +374,17 @@ impl Ops {
             self.bind(path, &scratch, MsFlags::empty())?;
             self.push(Op::Attributes { target: text(&scratch)?, set: 0, clear: READ_ONLY, recursive: false });
         }
-        let keep = matches!(overlay.upper, Upper::Folder { keep: true, .. });
-        let (upper, work) = (scratch.join("upper"), scratch.join("work"));
+        let (upper, work) = (overlay.changes(), overlay.work());
         self.folder(&upper, overlay.mode, owner)?;
         self.folder(&work, 0o700, owner)?;
         self.folder(&overlay.target, 0o700, owner)?;
         self.change_folder(&overlay.from)?;
-        let mut options = b"userxattr,upperdir=".to_vec();
+        // `volatile` drops every sync: a container's changes are thrown away, and a draft is synced once
+        // as a whole when it is sealed.
+        let mut options = b"userxattr,volatile,upperdir=".to_vec();
         options.extend_from_slice(upper.as_os_str().as_bytes());
         options.extend_from_slice(b",workdir=");
         options.extend_from_slice(work.as_os_str().as_bytes());
-        if !keep {
-            options.extend_from_slice(b",volatile");
-        }
         for (index, layer) in overlay.lower.iter().enumerate() {
             options.extend_from_slice(if index == 0 { b",lowerdir=" } else { b":" });
             options.extend_from_slice(layer.as_os_str().as_bytes());

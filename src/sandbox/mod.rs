@@ -31,6 +31,3 @@ pub use identity::Identity;
 pub use image::Command;
 pub use program::Program;
 pub use running::{Exit, Running, Slot, Wake};
-//! The sandbox a container runs in.
-
-

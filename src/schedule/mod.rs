@@ -3,6 +3,7 @@
 //! The loop is asynchronous and does nothing but wait; the life of a container is blocking code on
 //! threads of its own. Everything that happens is sent as an [`Event`] to one callback, in order.
 
+mod attempt;
 mod queue;
 mod signals;
 
@@ -16,8 +17,9 @@ use futures::stream::FuturesUnordered;
 
 use crate::event::{Attempt, Event, Outcome, Output, RunStart, TestRef, Totals};
 
+pub use attempt::{Case, Host, attempt};
 pub use queue::Queue;
-pub use signals::Stop;
+pub use signals::{Stop, Watch, watch};
 
 /// A test as the scheduler sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -145,6 +147,7 @@ impl Loop<'_> {
             entry: entry.clone(),
             snapshot: snapshot.clone(),
             attempt: self.tries[test],
+            attempts: self.tests[test].retries + 1,
         }
     }
 

@@ -94,3 +94,46 @@ impl Signals {
         force
     }
 }
+
+/// Passes signals on to a [`Stop`] while nothing runs yet that could be let run to its end: the first one
+/// is the order to kill. Ends when it is dropped.
+#[derive(Debug)]
+pub struct Watch {
+    end: Option<tokio::sync::oneshot::Sender<()>>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+/// Starts a [`Watch`].
+///
+/// # Errors
+/// When the signal handlers can't be set up.
+pub fn watch(stop: &Stop) -> io::Result<Watch> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut signals = {
+        let _inside = runtime.enter();
+        Signals::listen()?
+    };
+    let (end, mut ended) = tokio::sync::oneshot::channel();
+    let stop = stop.clone();
+    let thread = std::thread::spawn(move || {
+        runtime.block_on(async {
+            loop {
+                tokio::select! {
+                    _ = &mut ended => return,
+                    _ = signals.next(&stop) => stop.kill(stop.asked().unwrap_or_default()),
+                }
+            }
+        });
+    });
+    Ok(Watch { end: Some(end), thread: Some(thread) })
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        drop(self.end.take());
+        if let Some(thread) = self.thread.take() {
+            // It holds nothing that a panic could have left half done.
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Why a container could not be had.
+
+use std::io;
+use std::time::Duration;
+
+use crate::disk::DiskError;
+use crate::engine::EngineError;
+use crate::sandbox::cgroup::CgroupError;
+use crate::sandbox::{Exit, SandboxError};
+use crate::store::StoreError;
+
+/// An error of the fixture or the host; never a verdict on a test.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ContainerError {
+    /// The sandbox.
+    #[error("can't start the container")]
+    Sandbox(#[source] SandboxError),
+    /// The limits.
+    #[error("can't set the container's limits")]
+    Limits(#[source] CgroupError),
+    /// The scratch folder or the draft.
+    #[error("can't prepare the container's writable layer")]
+    Writable(#[source] io::Error),
+    /// What the container wrote can't be measured.
+    #[error("can't measure what the container wrote")]
+    Disk(#[source] DiskError),
+    /// The store.
+    #[error("can't prepare the container's writable layer")]
+    Store(#[source] StoreError),
+    /// A service couldn't be started.
+    #[error("can't start {service}")]
+    Start {
+        /// The service, with its engine: `db (PostgreSQL 15.6)`.
+        service: String,
+        /// Why.
+        #[source]
+        source: SandboxError,
+    },
+    /// A service ended before it was ready, or while it was needed.
+    #[error("can't go on: {service} {exit}{}", excerpt(log))]
+    Died {
+        /// The service.
+        service: String,
+        /// How it ended, in words.
+        exit: String,
+        /// The last lines of its log.
+        log: String,
+    },
+    /// A service wasn't ready in time.
+    #[error("can't use {service}: it was not ready within {after:?}{}", excerpt(log))]
+    NotReady {
+        /// The service.
+        service: String,
+        /// The time it had.
+        after: Duration,
+        /// The last lines of its log.
+        log: String,
+    },
+    /// A service didn't stop in time.
+    #[error("can't stop {service} within {after:?}{}", excerpt(log))]
+    NotStopped {
+        /// The service.
+        service: String,
+        /// The time it had.
+        after: Duration,
+        /// The last lines of its log.
+        log: String,
+    },
+    /// A command of the engine's failed.
+    #[error("can't {what}: {exit}{}", excerpt(output))]
+    Command {
+        /// What it was for.
+        what: String,
+        /// How it ended, in words.
+        exit: String,
+        /// The last lines that it printed.
+        output: String,
+    },
+    /// The engine itself.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The user asked to stop.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl ContainerError {
+    /// Whether the fault lies with the state or its engine, rather than with this host.
+    pub fn is_fixture(&self) -> bool {
+        matches!(
+            self,
+            Self::Died { .. }
+                | Self::NotReady { .. }
+                | Self::NotStopped { .. }
+                | Self::Command { .. }
+                | Self::Engine(_)
+        )
+    }
+
+    /// What to do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Sandbox(error) | Self::Start { source: error, .. } => error.hint(),
+            Self::Limits(error) => error.hint(),
+            Self::Store(error) => error.hint(),
+            Self::Engine(error) => error.hint(),
+            Self::NotReady { .. } => {
+                Some("is the machine overloaded? Fewer jobs (-j) give each container more of it".to_owned())
+            }
+            Self::Writable(error) if error.kind() == io::ErrorKind::StorageFull => {
+                Some("make room on the store's file system, or move the store: COWHERD_STORE=/elsewhere".to_owned())
+            }
+            _ => None,
+        }
+    }
+}
+
+fn excerpt(log: &str) -> String {
+    let log = log.trim_end();
+    if log.is_empty() { String::new() } else { format!("; its last words:\n{log}") }
+}
+
+/// How a program ended, in words.
+pub(super) fn ending(exit: Exit) -> String {
+    match exit {
+        Exit::Code(code) => format!("exited with code {code}"),
+        Exit::Signal(signal) => format!("was ended by signal {signal}"),
+    }
+}

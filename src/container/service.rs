@@ -1,0 +1,104 @@
+//! The services of a live container: started together, watched through their logs.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::{Duration, Instant};
+
+use crate::engine::Server;
+use crate::sandbox::Slot;
+
+/// How much of a service's log is kept, in bytes.
+const KEPT: usize = 16 * 1024;
+
+/// A service that was started.
+#[derive(Debug)]
+pub(super) struct LiveService {
+    /// The service with its engine, as messages name it.
+    pub(super) name: String,
+    pub(super) slot: Slot,
+    pub(super) server: Server,
+    pub(super) started: Instant,
+    pub(super) ready: bool,
+    log: File,
+    open: bool,
+    tail: VecDeque<u8>,
+    line: Vec<u8>,
+}
+
+impl LiveService {
+    /// A service whose standard output and error go to the pipe `log`, which doesn't block.
+    pub(super) fn new(name: String, slot: Slot, server: Server, log: File) -> Self {
+        Self {
+            name,
+            slot,
+            server,
+            started: Instant::now(),
+            ready: false,
+            log,
+            open: true,
+            tail: VecDeque::new(),
+            line: Vec::new(),
+        }
+    }
+
+    /// The log's descriptor while there may be something in it.
+    pub(super) fn log(&self) -> Option<BorrowedFd<'_>> {
+        self.open.then(|| self.log.as_fd())
+    }
+
+    /// Takes in what the log has, and notes when it says that the service is ready.
+    ///
+    /// A service says so at the instant at which it is, so that nothing has to be asked in a loop.
+    pub(super) fn read_log(&mut self) {
+        let mut buffer = [0; 8192];
+        loop {
+            match self.log.read(&mut buffer) {
+                Ok(0) => self.open = false,
+                Ok(n) => {
+                    self.take_in(&buffer[..n]);
+                    continue;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(_) => self.open = false,
+            }
+            return;
+        }
+    }
+
+    fn take_in(&mut self, bytes: &[u8]) {
+        let _ = self.tail.write_all(bytes);
+        let excess = self.tail.len().saturating_sub(KEPT);
+        self.tail.drain(..excess);
+        if self.ready {
+            return;
+        }
+        for byte in bytes {
+            if *byte == b'\n' {
+                let line = String::from_utf8_lossy(&self.line);
+                self.ready |= line.contains(&*self.server.ready_line);
+                self.line.clear();
+            } else if self.line.len() < 4096 {
+                self.line.push(*byte);
+            }
+        }
+    }
+
+    /// When it must be ready.
+    pub(super) fn deadline(&self) -> Instant {
+        self.started + self.server.ready_within
+    }
+
+    /// The last lines of the log.
+    pub(super) fn last_words(&mut self) -> String {
+        self.read_log();
+        let text = String::from_utf8_lossy(self.tail.make_contiguous()).into_owned();
+        let lines: Vec<&str> = text.lines().collect();
+        lines[lines.len().saturating_sub(20)..].join("\n")
+    }
+}
+
+/// How long a service has to stop when it is asked to.
+pub(super) const STOP_WITHIN: Duration = Duration::from_secs(120);

@@ -1,0 +1,57 @@
+//! A prepared state, ready to be copied.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::engine::Engine;
+use crate::store::Layer;
+
+/// A chain of sealed layers with the engines that serve it; while it lives, the layers stay.
+#[derive(Debug, Clone)]
+pub struct State {
+    /// The snapshot's name.
+    pub snapshot: String,
+    /// The folder that holds the layers.
+    pub layers_folder: PathBuf,
+    /// The layers, topmost first.
+    pub layers: Vec<Layer>,
+    /// What serves it, in the order of the spec; the first gives `DATABASE_URL`.
+    pub services: Vec<Arc<dyn Engine>>,
+}
+
+impl State {
+    /// The variables that a program in a container gets: `DATABASE_URL` for the first service,
+    /// `<SERVICE>_URL` for each, the engines' own, and `COWHERD_SNAPSHOT`.
+    pub fn environment(&self) -> Vec<(String, String)> {
+        let mut variables = vec![("COWHERD_SNAPSHOT".to_owned(), self.snapshot.clone())];
+        // From the last to the first, as a later value replaces an earlier one: of two services of
+        // one engine the first gives the engine's own variables.
+        for engine in self.services.iter().rev() {
+            let url = engine.url();
+            let name = engine.place().service().to_uppercase().replace('-', "_");
+            variables.extend(engine.environment());
+            variables.push((format!("{name}_URL"), url.clone()));
+            variables.push(("DATABASE_URL".to_owned(), url));
+        }
+        variables
+    }
+
+    /// The size in bytes of the largest file of the layers.
+    pub fn largest_file(&self) -> u64 {
+        self.layers.iter().map(|layer| layer.largest_file()).max().unwrap_or(0)
+    }
+}
+
+/// A name for a container's cgroup that no other living process gives: the sweep reads the process
+/// id back from it.
+pub(super) fn group_name() -> String {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    format!("cowherd-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Whether the process that named a cgroup so still lives (`/proc/PID`, proc(5)).
+pub fn group_is_alive(name: &str) -> bool {
+    let pid = name.strip_prefix("cowherd-").and_then(|rest| rest.split('-').next());
+    pid.is_none_or(|pid| std::path::Path::new("/proc").join(pid).exists())
+}

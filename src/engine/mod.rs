@@ -1,0 +1,308 @@
+//! What a database needs, told as data: an engine says what to run, a container runs it.
+//!
+//! An [`Engine`] starts no server and enters no namespace. It names the programs, arguments and
+//! files of one service, and the few things that can be done on a plain folder it does itself
+//! ([`Action::InProcess`], [`Engine::seal`]).
+//!
+//! The life of a data folder:
+//!
+//! ```text
+//! base_actions(0..)   an empty database                        one layer per Base
+//! script(file)        an SQL file of the user                  one layer per step
+//! freeze()            while the server runs: nothing is left that a reader would have to write
+//! -- the server stops --
+//! seal(data)          prove that the state is clean, remove what belongs to one run only
+//! ```
+
+use std::ffi::OsString;
+use std::fmt::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::spec::Service;
+
+mod error;
+mod null;
+mod postgres;
+mod postgres_explain;
+pub mod postgres_find;
+pub mod postgres_script;
+mod postgres_split;
+mod sqlite;
+pub mod sqlite_client;
+mod sqlite_script;
+mod sqlite_split;
+
+pub use error::EngineError;
+
+/// One kind of database, set up for one service.
+pub trait Engine: Send + Sync + fmt::Debug {
+    /// What people call it: `PostgreSQL`.
+    fn name(&self) -> &'static str;
+
+    /// The exact version, build included; part of every key.
+    fn version(&self) -> &str;
+
+    /// Where the service lives inside a container.
+    fn place(&self) -> &Place;
+
+    /// The steps that lead to an empty database, in order; each becomes a layer of its own, so that
+    /// what several databases share is stored once.
+    fn base(&self) -> Vec<Base>;
+
+    /// What to run for the step `index` of [`Engine::base`]; nothing for an index past its end.
+    fn base_actions(&self, index: usize) -> Vec<Action>;
+
+    /// The server process, `None` where the database is a file. `building` is for steps of a
+    /// snapshot, which prefer speed over what a test could see; both kinds leave the same data.
+    fn server(&self, building: bool) -> Option<Server>;
+
+    /// Every further file that the script reads, as this process sees them (`\i`, `.read`, `COPY … FROM
+    /// 'file'`): together with the script they make the step's key.
+    ///
+    /// # Errors
+    /// When one can't be read, or when its name is known only at run time.
+    fn reads(&self, script: &ScriptFile) -> Result<Vec<PathBuf>, EngineError>;
+
+    /// What to run, in order, for one SQL file.
+    ///
+    /// # Errors
+    /// When the file can't be read.
+    fn script(&self, script: &ScriptFile) -> Result<Vec<Action>, EngineError>;
+
+    /// What the user should know about a script that may not do what they think, in a sentence: it
+    /// fills another database than the snapshot's.
+    fn remark(&self, script: &ScriptFile) -> Option<String>;
+
+    /// What to run before a layer is sealed, while the server runs.
+    fn freeze(&self) -> Vec<Action>;
+
+    /// Proves, after the server stopped, that the data needs no recovery, and removes what belongs to
+    /// one run only. `data` is the data folder, or the upper folder of an overlay in which the server
+    /// ran.
+    ///
+    /// # Errors
+    /// [`EngineError::Unclean`] when a container would have to recover it.
+    fn seal(&self, data: &Path) -> Result<(), EngineError>;
+
+    /// The interactive client, for `cowherd shell`.
+    fn client(&self) -> Exec;
+
+    /// Runs the SQL file `script` as a test: prints what it selects, fails at the first error.
+    fn client_script(&self, script: &Path) -> Exec;
+
+    /// The engine's own variables for a test's environment.
+    fn environment(&self) -> Vec<(String, String)>;
+
+    /// The address for `DATABASE_URL`, in the form that the engine's clients and the Rust clients take.
+    fn url(&self) -> String;
+
+    /// The database's file, relative to the data folder, where the database is one file.
+    fn database_file(&self) -> Option<PathBuf>;
+
+    /// Turns what a failed command wrote to standard error into an error that names file, line and
+    /// statement. `script` is the file that it ran, if it ran one.
+    fn explain(&self, script: Option<&ScriptFile>, stderr: &str) -> EngineError;
+}
+
+/// Where a service lives inside a container: fixed, short, the same on every machine.
+///
+/// ```
+/// use cowherd::engine::Place;
+/// let place = Place::new("db");
+/// assert_eq!(place.data().to_str(), Some("/run/cowherd/db/data"));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    service: String,
+}
+
+impl Place {
+    /// The place of the service of this name.
+    pub fn new(service: impl Into<String>) -> Self {
+        Self {
+            service: service.into(),
+        }
+    }
+
+    /// The service.
+    pub fn service(&self) -> &str {
+        &self.service
+    }
+
+    /// The folder of its Unix sockets; writable, and no part of the data.
+    pub fn sockets(&self) -> PathBuf {
+        Path::new("/run/cowherd").join(&self.service)
+    }
+
+    /// The data folder: what layers are made of.
+    pub fn data(&self) -> PathBuf {
+        self.sockets().join("data")
+    }
+}
+
+/// A command to execute in the container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exec {
+    /// The program; an absolute path.
+    pub program: PathBuf,
+    /// Its arguments, without the program's name.
+    pub args: Vec<OsString>,
+    /// Variables on top of the container's own.
+    pub environment: Vec<(String, String)>,
+    /// What it reads from standard input; nothing when `None`.
+    pub stdin: Option<Vec<u8>>,
+    /// The working folder, where it matters.
+    pub folder: Option<PathBuf>,
+}
+
+impl Exec {
+    /// A command with no arguments.
+    pub fn new(program: impl Into<PathBuf>) -> Self {
+        Self {
+            program: program.into(),
+            args: Vec::new(),
+            environment: Vec::new(),
+            stdin: None,
+            folder: None,
+        }
+    }
+
+    /// Adds one argument.
+    #[must_use]
+    pub fn arg(mut self, arg: impl Into<OsString>) -> Self {
+        self.args.push(arg.into());
+        self
+    }
+
+    /// Adds arguments.
+    #[must_use]
+    pub fn args(mut self, args: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
+        self.args.extend(args.into_iter().map(Into::into));
+        self
+    }
+
+    /// Adds a variable.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+}
+
+/// Work on a data folder inside this process.
+pub type InProcess = Box<dyn FnOnce(&Path) -> Result<(), EngineError> + Send>;
+
+/// One thing to do for a step.
+pub enum Action {
+    /// Runs in the container and must exit with 0; [`Engine::explain`] reads its standard error.
+    Exec(Exec),
+    /// Runs here on the data folder, which must be complete and writable.
+    InProcess(InProcess),
+}
+
+impl fmt::Debug for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exec(exec) => f.debug_tuple("Exec").field(exec).finish(),
+            Self::InProcess(_) => f.write_str("InProcess"),
+        }
+    }
+}
+
+/// A server process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server {
+    /// The command.
+    pub exec: Exec,
+    /// Part of the line on its standard error that says it takes connections. A connection made earlier
+    /// costs the server a process that only says *starting up*: wait for the line, then connect.
+    pub ready_line: &'static str,
+    /// The socket that then takes connections.
+    pub socket: PathBuf,
+    /// The signal for a clean stop that does not wait for clients.
+    pub stop_signal: i32,
+    /// How long it may take to be ready, on a slow machine.
+    pub ready_within: Duration,
+}
+
+/// One step on the way to an empty database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Base {
+    /// What it does, for progress lines: `initdb`.
+    pub label: String,
+    /// What its result depends on, on top of the engine's name and version and the step before it. The
+    /// service's settings are among them where they matter.
+    pub fields: Vec<(String, Vec<u8>)>,
+    /// Whether the server runs during its actions.
+    pub with_server: bool,
+}
+
+/// An SQL file to run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScriptFile {
+    /// The name to show to the user, as they wrote it.
+    pub name: String,
+    /// The file as this process sees it.
+    pub host: PathBuf,
+    /// The file as the container sees it.
+    pub path: PathBuf,
+    /// The working folder, the same inside and outside: relative names in `\i` and `.read` start here,
+    /// as they do for the clients.
+    pub folder: PathBuf,
+    /// Whether the file should be all or nothing. A file that has transactions of its own, or a statement
+    /// that can't stand in one, is run without.
+    pub transaction: bool,
+}
+
+/// Sets up the engine of one service: finds its programs, checks its settings.
+///
+/// # Errors
+/// When the engine is unknown, its programs are not there or too old, or a setting is not possible.
+pub fn for_service(service: &Service) -> Result<Box<dyn Engine>, EngineError> {
+    on_port(service, postgres::PORT)
+}
+
+/// Sets up the engines of a snapshot's services, in order. The services share the container's network, so
+/// every further PostgreSQL gets the next port.
+///
+/// # Errors
+/// As [`for_service`].
+pub fn for_services(services: &[Service]) -> Result<Vec<Box<dyn Engine>>, EngineError> {
+    let mut port = postgres::PORT;
+    let mut engines = Vec::with_capacity(services.len());
+    for service in services {
+        engines.push(on_port(service, port)?);
+        if service.engine == postgres::KEY {
+            port += 1;
+        }
+    }
+    Ok(engines)
+}
+
+fn on_port(service: &Service, port: u16) -> Result<Box<dyn Engine>, EngineError> {
+    match service.engine.as_str() {
+        postgres::KEY => Ok(Box::new(postgres::Postgres::new(service, port)?)),
+        sqlite::KEY => Ok(Box::new(sqlite::Sqlite::new(service)?)),
+        null::KEY => Ok(Box::new(null::Null::new(service))),
+        other => Err(EngineError::Unknown {
+            engine: other.to_owned(),
+        }),
+    }
+}
+
+/// `text` for a URL: everything but unreserved characters (RFC 3986, 2.3) and those of `keep` in percent form.
+fn percent(text: &str, keep: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        let plain = byte.is_ascii_alphanumeric()
+            || b"-._~".contains(&byte)
+            || keep.as_bytes().contains(&byte);
+        if plain {
+            out.push(char::from(byte));
+        } else {
+            let _ = write!(out, "%{byte:02X}");
+        }
+    }
+    out
+}

@@ -1,0 +1,282 @@
+//! The front door: a spec, its store and this host, and what can be done with them.
+//!
+//! ```no_run
+//! use cowherd::project::{Project, Request};
+//! use cowherd::schedule::Stop;
+//!
+//! let project = Project::open(None)?;
+//! let stop = Stop::new()?;
+//! let outcome = project.run(&Request::default(), &stop, &mut |event| println!("{event:?}"))?;
+//! std::process::exit(outcome.exit_code(&stop).into());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod cases;
+mod error;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use crate::builder::{BuildError, Builder};
+use crate::container::State;
+use crate::engine::{self, Engine};
+use crate::event::{Event, Outcome, Totals};
+use crate::plan::{self, BaseStep, EngineIdentity, Plan};
+use crate::sandbox::Identity;
+use crate::schedule::{self, Host, Stop};
+use crate::spec::{self, Service, Spec};
+use crate::store::{History, Store, TestResult};
+
+pub use error::ProjectError;
+
+/// A spec that was read, with the store and the host that serve it.
+#[derive(Debug)]
+pub struct Project {
+    spec: Spec,
+    host: Host,
+}
+
+/// What `run` is asked for.
+#[derive(Debug, Clone, Default)]
+pub struct Request {
+    /// Only tests whose full name contains one of these; all when empty.
+    pub filters: Vec<String>,
+    /// How many at once; chosen by cores and memory when absent.
+    pub jobs: Option<usize>,
+    /// Retries for every test, in place of what the spec says.
+    pub retries: Option<u32>,
+    /// Time limit for every attempt, in place of what the spec says.
+    pub timeout: Option<Duration>,
+    /// Whether nothing new starts after the first failure.
+    pub fail_fast: bool,
+}
+
+/// What came of a run.
+#[derive(Debug, Clone, Default)]
+pub struct Finished {
+    /// In numbers.
+    pub totals: Totals,
+    /// Whether a snapshot could not be built or served.
+    pub fixture_failed: bool,
+}
+
+impl Finished {
+    /// The exit code of `cowherd run`: 130 or 143 after a signal, then 101 for a snapshot that could
+    /// not be built or served, 97 for a container that this host refused, 100 for failed tests.
+    pub fn exit_code(&self, stop: &Stop) -> u8 {
+        match stop.asked() {
+            Some(signal) => 128 + signal as u8,
+            None if self.fixture_failed => 101,
+            None if self.totals.errors > 0 => 97,
+            None if self.totals.failed > 0 => 100,
+            None => 0,
+        }
+    }
+}
+
+/// A snapshot that was asked for: its state, or why there is none.
+pub type Prepared = (String, Result<Arc<State>, BuildError>);
+
+impl Project {
+    /// Reads the spec `file`, or the one found in the current folder or the nearest parent, and opens
+    /// the store. What a killed run left there is swept.
+    ///
+    /// # Errors
+    /// A spec that is wrong or isn't there, a store that can't be used, root without a user to run as.
+    pub fn open(file: Option<&Path>) -> Result<Self, ProjectError> {
+        let file = match file {
+            Some(file) => file.to_owned(),
+            None => spec::find(&std::env::current_dir().map_err(ProjectError::Folder)?)?,
+        };
+        let spec = spec::load(&file)?;
+        let host = Self::host(spec.folder.clone())?;
+        Ok(Self { spec, host })
+    }
+
+    /// This host, for a project in `folder`, with the store that the environment names.
+    ///
+    /// # Errors
+    /// As [`Project::open`].
+    pub fn host(folder: PathBuf) -> Result<Host, ProjectError> {
+        let store = open_store()?;
+        store.sweep()?;
+        let identity = Identity::of_caller()?;
+        let folder = folder.canonicalize().map_err(ProjectError::Folder)?;
+        Ok(Host { store, identity, cgroups: Arc::default(), project: folder, reflink: Arc::default() })
+    }
+
+    /// The spec.
+    pub fn spec(&self) -> &Spec {
+        &self.spec
+    }
+
+    /// The store.
+    pub fn store(&self) -> &Store {
+        &self.host.store
+    }
+
+    /// This host.
+    pub fn on(&self) -> &Host {
+        &self.host
+    }
+
+    /// Plans the snapshots `wanted` and all that they start from: what their steps are, and their keys.
+    ///
+    /// # Errors
+    /// An engine that isn't there, files that aren't there, an unknown name.
+    pub fn plan(&self, wanted: &[&str]) -> Result<(Plan, Engines), ProjectError> {
+        let mut engines = Engines::default();
+        for snapshot in plan::selected(&self.spec, wanted)? {
+            if engines.of(&snapshot.services).is_none() {
+                let served = engine::for_services(&snapshot.services)?;
+                engines.0.push((snapshot.services.clone(), served.into_iter().map(Arc::from).collect()));
+            }
+        }
+        let plan = plan::plan(&self.spec, wanted, &|service| engines.identity(service))?;
+        Ok((plan, engines))
+    }
+
+    /// Builds what is missing of the snapshots `wanted`, and tells `sink` about it.
+    ///
+    /// # Errors
+    /// What keeps all of them from being built; the failure of a single one is in its place.
+    pub fn prepare(
+        &self,
+        wanted: &[&str],
+        stop: &Stop,
+        sink: &mut dyn FnMut(Event),
+    ) -> Result<Vec<Prepared>, ProjectError> {
+        let (plan, engines) = self.plan(wanted)?;
+        let stopped = || stop.asked().is_some();
+        let builder = Builder {
+            store: &self.host.store,
+            identity: self.host.identity,
+            project: &self.host.project,
+            stop: Some(stop.killed()),
+            stopped: &stopped,
+        };
+        let mut prepared = Vec::new();
+        for snapshot in plan.snapshots.iter().filter(|planned| wanted.contains(&planned.name.as_str())) {
+            let services = engines.of(&snapshot.services).unwrap_or_default();
+            let state = builder.build(snapshot, services, sink);
+            if let Ok(state) = &state {
+                let chain: Vec<_> = state.layers.iter().rev().cloned().collect();
+                self.host.store.record_snapshot(&snapshot.name, &self.spec.file, &chain)?;
+            }
+            prepared.push((snapshot.name.clone(), state.map(Arc::new)));
+        }
+        Ok(prepared)
+    }
+
+    /// Builds what is missing, then runs the tests that `request` chooses.
+    ///
+    /// # Errors
+    /// What keeps the whole run from happening. Failing tests are no error.
+    pub fn run(
+        &self,
+        request: &Request,
+        stop: &Stop,
+        sink: &mut dyn FnMut(Event),
+    ) -> Result<Finished, ProjectError> {
+        let begun = std::time::Instant::now();
+        // Ctrl-C during a build ends it: there is nothing yet that could be let run to its end.
+        let watch = schedule::watch(stop).map_err(ProjectError::Signals)?;
+        let chosen = cases::choose(self, request, stop, sink)?;
+        drop(watch);
+        let build = begun.elapsed();
+        let mut history = self.history();
+        let expected: BTreeMap<String, Duration> = history
+            .as_mut()
+            .and_then(|history| history.expected(&self.spec.file).ok())
+            .into_iter()
+            .flatten()
+            .collect();
+        let options = schedule::Options {
+            jobs: request.jobs.unwrap_or_else(|| cases::default_jobs(&chosen)),
+            fail_fast: request.fail_fast,
+            build,
+            expected,
+            isolation: "namespaces + overlayfs".to_owned(),
+            limits: self.limits_in_words(&chosen),
+        };
+        let scheduled: Vec<_> = chosen.iter().map(|test| test.scheduled.clone()).collect();
+        let broken = Arc::new(OnceLock::new());
+        let attempt = {
+            let (host, broken) = (self.host.clone(), Arc::clone(&broken));
+            move |test: usize, _attempt: u32, stop: &Stop| chosen[test].attempt(&host, stop, &broken)
+        };
+        let mut results = Vec::new();
+        let mut note = |event: Event| {
+            if let Event::AttemptFinished { test, attempt, retry: false } = &event
+                && !matches!(attempt.outcome, Outcome::Interrupted | Outcome::Error { .. })
+            {
+                results.push(TestResult {
+                    name: test.name.clone(),
+                    duration: attempt.fixture + attempt.body,
+                    passed: attempt.outcome.passed(),
+                    flaky: attempt.outcome.passed() && test.attempt > 1,
+                });
+            }
+            sink(event);
+        };
+        let totals = schedule::run(&scheduled, &options, stop, Arc::new(attempt), &mut note)
+            .map_err(ProjectError::Signals)?;
+        if let Some(history) = &mut history
+            && let Err(error) = history.record(&self.spec.file, &results)
+        {
+            tracing::warn!(%error, "can't remember the durations of this run");
+        }
+        Ok(Finished { totals, fixture_failed: broken.get().is_some() })
+    }
+
+    /// The run history; a run goes on without it.
+    fn history(&self) -> Option<History> {
+        self.host.store.history().inspect_err(|error| tracing::warn!(%error, "no history of earlier runs")).ok()
+    }
+
+    fn limits_in_words(&self, chosen: &[cases::Chosen]) -> String {
+        match chosen.iter().map(|test| test.limits()).find(|limits| !limits.is_empty()) {
+            Some(limits) => self.host.cgroups().describe(&limits),
+            None => "none asked for".to_owned(),
+        }
+    }
+}
+
+/// Opens the store that the environment names.
+///
+/// # Errors
+/// When there is no place for one, or it can't be used.
+pub fn open_store() -> Result<Store, ProjectError> {
+    Ok(Store::open(&Store::default_path(&|name| std::env::var_os(name))?)?)
+}
+
+/// The engines of a plan, shared by the snapshots with the same services.
+#[derive(Debug, Default)]
+pub struct Engines(Vec<(Vec<Service>, Vec<Arc<dyn Engine>>)>);
+
+impl Engines {
+    /// The engines that serve these services, in their order.
+    pub fn of(&self, services: &[Service]) -> Option<&[Arc<dyn Engine>]> {
+        let found = self.0.iter().find(|(known, _)| known == services);
+        found.map(|(_, engines)| engines.as_slice())
+    }
+
+    fn identity(&self, service: &Service) -> EngineIdentity {
+        let served = self.0.iter().flat_map(|(services, engines)| services.iter().zip(engines));
+        let engine = served.into_iter().find(|(known, _)| *known == service).map(|(_, engine)| engine);
+        engine.map_or_else(
+            || EngineIdentity { name: service.engine.clone(), version: String::new(), base: Vec::new() },
+            |engine| EngineIdentity {
+                name: engine.name().to_owned(),
+                version: engine.version().to_owned(),
+                base: engine
+                    .base()
+                    .into_iter()
+                    .map(|base| BaseStep { label: base.label, fields: base.fields, settings: false })
+                    .collect(),
+            },
+        )
+    }
+}

@@ -1,0 +1,227 @@
+//! From the entries of a spec to tests that can be attempted.
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use super::{Prepared, Project, ProjectError, Request};
+use crate::container::{Container, ContainerError, Services, Setup, State, Writable, command_of};
+use crate::event::{Attempt, Event, Outcome, Output};
+use crate::plan::{self, CaseAction, PlannedTest};
+use crate::sandbox::cgroup::Limits;
+use crate::sandbox::Command;
+use crate::schedule::{self, Case, Host, Scheduled, Stop};
+use crate::spec::{Files, Test, TestKind};
+
+/// How long an attempt may take when neither the spec nor the command line says so.
+pub(super) const TIMEOUT: Duration = Duration::from_secs(600);
+
+/// A test that was chosen, with its case or the reason why there is none.
+pub(super) struct Chosen {
+    pub(super) scheduled: Scheduled,
+    case: Result<Case, String>,
+}
+
+impl Chosen {
+    /// Attempts the test once. A fault of the fixture is noted in `broken`.
+    pub(super) fn attempt(&self, host: &Host, stop: &Stop, broken: &OnceLock<()>) -> Attempt {
+        match &self.case {
+            Ok(case) => {
+                let (attempt, fault) = schedule::attempt(host, case, stop);
+                if fault.is_some_and(|fault| fault.is_fixture()) {
+                    let _ = broken.set(());
+                }
+                attempt
+            }
+            Err(message) => {
+                let _ = broken.set(());
+                Attempt {
+                    outcome: Outcome::Error { message: message.clone(), hint: None },
+                    fixture: Duration::ZERO,
+                    body: Duration::ZERO,
+                    copied_up: 0,
+                    files: Vec::new(),
+                    output: Output::default(),
+                    service_log: None,
+                }
+            }
+        }
+    }
+
+    pub(super) fn limits(&self) -> Limits {
+        self.case.as_ref().map(|case| case.limits).unwrap_or_default()
+    }
+}
+
+/// How many tests at once: one for each core, as long as memory for their containers is there.
+pub(super) fn default_jobs(chosen: &[Chosen]) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let largest = chosen.iter().filter_map(|test| test.case.as_ref().ok()).map(memory_of).max();
+    let (Some(each), Some(available)) = (largest, available_memory()) else { return cores };
+    // Half of what is there is left to the tests themselves and to everybody else.
+    let fit = usize::try_from(available / 2 / each.max(1)).unwrap_or(usize::MAX);
+    cores.min(fit).max(1)
+}
+
+/// What one container of a case takes at most, as far as that is known.
+fn memory_of(case: &Case) -> u64 {
+    const SERVER: u64 = 64 << 20;
+    const FILES: u64 = 8 << 20;
+    let servers = case.state.services.iter().filter(|engine| engine.server(false).is_some()).count();
+    case.limits.memory.unwrap_or(FILES + SERVER * servers as u64)
+}
+
+/// `MemAvailable` of `/proc/meminfo`, in bytes (proc(5)).
+fn available_memory() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    line.split_whitespace().next()?.parse::<u64>().ok().map(|kib| kib * 1024)
+}
+
+/// Builds what the chosen tests need and lists them.
+pub(super) fn choose(
+    project: &Project,
+    request: &Request,
+    stop: &Stop,
+    sink: &mut dyn FnMut(Event),
+) -> Result<Vec<Chosen>, ProjectError> {
+    let spec = project.spec();
+    if spec.tests.is_empty() {
+        return Err(ProjectError::NoTests);
+    }
+    let fits = |name: &str| request.filters.is_empty() || request.filters.iter().any(|f| name.contains(f.as_str()));
+    // What an entry discovers is known only once its snapshot is there.
+    let plain = plan::tests(spec, &|_| Vec::new())?;
+    let mut wanted: Vec<&str> = Vec::new();
+    for (index, test) in spec.tests.iter().enumerate() {
+        let discovers = matches!(test.kind, TestKind::Discover { .. });
+        let needed = discovers || plain.iter().any(|case| case.entry == index && fits(&case.name));
+        if needed && !wanted.contains(&test.snapshot.as_str()) {
+            wanted.push(&test.snapshot);
+        }
+    }
+    let prepared = match wanted.is_empty() {
+        true => Vec::new(),
+        false => project.prepare(&wanted, stop, sink)?,
+    };
+    if stop.asked().is_some() {
+        return Err(ProjectError::Interrupted);
+    }
+    let discovered = discover(project, &prepared, stop)?;
+    let all = plan::tests(spec, &|test| {
+        discovered.iter().find(|(name, _)| *name == test.name).map(|(_, lines)| lines.clone()).unwrap_or_default()
+    })?;
+    let known: Vec<String> = all.iter().map(|case| case.name.clone()).collect();
+    let chosen: Vec<Chosen> = all
+        .into_iter()
+        .filter(|case| fits(&case.name))
+        .map(|case| chosen(project, request, &prepared, case))
+        .collect();
+    if chosen.is_empty() {
+        return Err(match request.filters.is_empty() {
+            true => ProjectError::NoTests,
+            false => ProjectError::NoMatch { filters: request.filters.clone(), known },
+        });
+    }
+    Ok(chosen)
+}
+
+fn chosen(project: &Project, request: &Request, prepared: &[Prepared], case: PlannedTest) -> Chosen {
+    let test = &project.spec().tests[case.entry];
+    let scheduled = Scheduled {
+        name: case.name.clone(),
+        entry: test.name.clone(),
+        snapshot: test.snapshot.clone(),
+        retries: request.retries.or(test.retries).unwrap_or(0),
+    };
+    let state = prepared.iter().find(|(name, _)| *name == test.snapshot).map(|(_, state)| state);
+    let case = match state {
+        Some(Ok(state)) => Ok(self::case(project, request, test, &case, state)),
+        _ => Err(format!("can't run without the snapshot `{}`, which could not be built", test.snapshot)),
+    };
+    Chosen { scheduled, case }
+}
+
+fn case(project: &Project, request: &Request, test: &Test, case: &PlannedTest, state: &Arc<State>) -> Case {
+    let host = project.on();
+    let snapshot = project.spec().snapshots.iter().find(|snapshot| snapshot.name == test.snapshot);
+    let limits = test.limits.or(snapshot.map(|snapshot| snapshot.limits).unwrap_or_default());
+    let mut command = match (&case.action, state.services.first()) {
+        (CaseAction::Sql(file), Some(engine)) => {
+            let exec = engine.client_script(&file.path);
+            let mut command = command_of(&exec);
+            command.envs(test_environment(host)).envs(exec.environment);
+            command
+        }
+        (CaseAction::Sql(file), None) => Command::new(&file.path),
+        (CaseAction::Command(argv), _) => {
+            let mut command = Command::from_argv(argv);
+            command.envs(test_environment(host));
+            command
+        }
+    };
+    command.envs(state.environment()).env("COWHERD_TEST", &case.name).envs(&test.environment);
+    let folder = test.working_dir.as_deref().unwrap_or(Path::new(""));
+    command.current_dir(host.project.join(folder));
+    Case {
+        state: Arc::clone(state),
+        command,
+        timeout: request.timeout.or(test.timeout).unwrap_or(TIMEOUT),
+        host_files: test.files == Files::Host,
+        limits: Limits { memory: limits.memory, pids: limits.pids, cpus: limits.cpus },
+    }
+}
+
+/// The caller's own variables, less those that would lead a test to another database, and those
+/// that name places which a container hasn't got.
+pub(crate) fn test_environment(host: &Host) -> Vec<(OsString, OsString)> {
+    let foreign = |name: &str| {
+        name.starts_with("PG")
+            || ["DATABASE_URL", "TMPDIR", "XDG_RUNTIME_DIR", "MYSQL_HOST", "MYSQL_UNIX_PORT", "MYSQL_TCP_PORT", "REDIS_URL"]
+                .contains(&name)
+            || (name == "HOME" && host.identity.is_root())
+    };
+    let mut variables: Vec<(OsString, OsString)> =
+        std::env::vars_os().filter(|(name, _)| !name.to_str().is_some_and(foreign)).collect();
+    if host.identity.is_root() {
+        variables.push(("HOME".into(), "/tmp".into()));
+    }
+    variables
+}
+
+/// What the `discover` commands print, each in a container over its own snapshot.
+fn discover(
+    project: &Project,
+    prepared: &[Prepared],
+    stop: &Stop,
+) -> Result<Vec<(String, Vec<String>)>, ProjectError> {
+    let mut lines = Vec::new();
+    for test in &project.spec().tests {
+        let TestKind::Discover { discover, .. } = &test.kind else { continue };
+        let state = prepared.iter().find(|(name, _)| *name == test.snapshot);
+        let Some((_, Ok(state))) = state else { continue };
+        let host = project.on();
+        let setup = Setup {
+            identity: host.identity,
+            project: Some((&host.project, test.files == Files::Host)),
+            writable: Writable::Memory,
+            limits: None,
+            services: Services::All,
+            stop: Some(stop.killed()),
+        };
+        let mut command = Command::from_argv(&discover.argv());
+        command.envs(test_environment(host)).envs(state.environment()).envs(&test.environment);
+        command.current_dir(host.project.join(test.working_dir.as_deref().unwrap_or(Path::new(""))));
+        let printed = Container::start(state, &setup)
+            .and_then(|mut container| container.output_of(&test.name, &command, Some(stop.killed())));
+        match printed {
+            Ok(text) => lines.push((test.name.clone(), text.lines().map(str::to_owned).collect())),
+            Err(ContainerError::Command { exit, output, .. }) => {
+                return Err(ProjectError::Discover { entry: test.name.clone(), exit, output });
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(lines)
+}

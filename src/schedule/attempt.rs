@@ -1,0 +1,156 @@
+//! The life of one attempt: a container, the test's command in it, and what is known afterwards.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use super::Stop;
+use crate::container::{self, Container, ContainerError, Ended, Services, Setup, State, Writable};
+use crate::disk;
+use crate::event::{self, Attempt, Outcome, Output};
+use crate::sandbox::cgroup::{Cgroups, Limits};
+use crate::sandbox::{Command, Exit, Identity, SandboxError};
+use crate::store::Store;
+
+/// What all attempts on this machine share.
+#[derive(Debug, Clone)]
+pub struct Host {
+    /// Where layers and scratch folders are.
+    pub store: Store,
+    /// Who runs tests and services.
+    pub identity: Identity,
+    /// What this host lets us limit, once somebody asked: finding out moves a process about.
+    pub cgroups: Arc<OnceLock<Cgroups>>,
+    /// The spec's folder.
+    pub project: PathBuf,
+    /// Whether the store's file system can share blocks, once somebody asked.
+    pub reflink: Arc<OnceLock<bool>>,
+}
+
+/// A test ready to be attempted.
+#[derive(Debug, Clone)]
+pub struct Case {
+    /// The state that it gets a copy of.
+    pub state: Arc<State>,
+    /// What to run, with its whole environment.
+    pub command: Command,
+    /// How long the command may take.
+    pub timeout: Duration,
+    /// Whether it sees the host's own project folder rather than a copy-on-write view.
+    pub host_files: bool,
+    /// Its limits.
+    pub limits: Limits,
+}
+
+/// Makes a container, runs the test in it, and throws the container away.
+///
+/// Whatever goes wrong with the container is an [`Outcome::Error`], not a failure of the test; it comes
+/// back beside the attempt.
+pub fn attempt(host: &Host, case: &Case, stop: &Stop) -> (Attempt, Option<ContainerError>) {
+    let begun = Instant::now();
+    let mut record = Attempt {
+        outcome: Outcome::Interrupted,
+        fixture: Duration::ZERO,
+        body: Duration::ZERO,
+        copied_up: 0,
+        files: Vec::new(),
+        output: Output::default(),
+        service_log: None,
+    };
+    let fault = match live(host, case, stop, begun, &mut record) {
+        Ok(()) | Err(ContainerError::Interrupted) => None,
+        Err(error) => {
+            record.outcome =
+                Outcome::Error { message: event::in_words(&error), hint: error.hint() };
+            Some(error)
+        }
+    };
+    if record.fixture.is_zero() {
+        record.fixture = begun.elapsed();
+    }
+    (record, fault)
+}
+
+fn live(
+    host: &Host,
+    case: &Case,
+    stop: &Stop,
+    begun: Instant,
+    record: &mut Attempt,
+) -> Result<(), ContainerError> {
+    let output = disk::unnamed_file(host.store.path()).map_err(ContainerError::Disk)?;
+    let null = container::null()?;
+    let scratch = match host.wants_scratch(&case.state) {
+        true => Some(host.store.scratch().map_err(ContainerError::Store)?),
+        false => None,
+    };
+    let setup = Setup {
+        identity: host.identity,
+        project: Some((&host.project, case.host_files)),
+        writable: scratch.as_ref().map_or(Writable::Memory, Writable::Scratch),
+        limits: (!case.limits.is_empty()).then(|| (host.cgroups(), case.limits)),
+        services: Services::All,
+        stop: Some(stop.killed()),
+    };
+    let mut container = Container::start(&case.state, &setup)?;
+    record.fixture = begun.elapsed();
+    let started = Instant::now();
+    let ended = container.run(
+        &case.command,
+        [&null, &output, &output],
+        Some(started + case.timeout),
+        Some(stop.killed()),
+    );
+    record.body = started.elapsed();
+    record.outcome = match ended {
+        Ok(Ended::Exited(Exit::Code(0))) => Outcome::Passed,
+        Ok(Ended::Exited(Exit::Code(code))) => Outcome::Failed { code },
+        Ok(Ended::Exited(Exit::Signal(signal))) => {
+            Outcome::Signalled { signal, out_of_memory: container.out_of_memory() }
+        }
+        Ok(Ended::TimedOut) => Outcome::TimedOut { after: case.timeout },
+        Ok(Ended::Stopped) => Outcome::Interrupted,
+        // A command that can't be executed is the test's own fault; a shell has codes for it.
+        Err(ContainerError::Sandbox(error @ SandboxError::Spawn { .. })) => {
+            not_executed(&output, &error)
+        }
+        Err(error) => return Err(error),
+    };
+    record.output = Output::new(output);
+    if !record.outcome.passed() {
+        record.service_log = container.fallen_services();
+    }
+    let copied = container.copied_up()?;
+    record.copied_up = copied.bytes;
+    record.files = copied.files;
+    Ok(())
+}
+
+fn not_executed(mut output: &File, error: &SandboxError) -> Outcome {
+    let hint = error.hint().unwrap_or_default();
+    // The verdict stands without the words, should there be no room for them.
+    let _ = writeln!(output, "cowherd: {}\n{hint}", event::in_words(error));
+    let found = !matches!(error, SandboxError::Spawn { errno: nix::errno::Errno::ENOENT, .. });
+    Outcome::Failed { code: if found { 126 } else { 127 } }
+}
+
+impl Host {
+    /// What this host lets us limit. Groups that a killed run left are swept the first time.
+    pub fn cgroups(&self) -> &Cgroups {
+        self.cgroups.get_or_init(|| {
+            let cgroups = Cgroups::detect();
+            cgroups.sweep(&container::group_is_alive);
+            cgroups
+        })
+    }
+
+    /// Whether the writable layer belongs beside the layers: when a file is so large that copying it
+    /// up costs more than memory is worth, and the store's file system can share blocks instead.
+    fn wants_scratch(&self, state: &State) -> bool {
+        const LARGE: u64 = 64 << 20;
+        state.largest_file() > LARGE
+            && *self.reflink.get_or_init(|| disk::can_reflink(self.store.path()).unwrap_or(false))
+    }
+}
