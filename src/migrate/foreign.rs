@@ -6,19 +6,30 @@ use std::fmt;
 /// A tool that is known by name only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-#[allow(missing_docs, reason = "the names are the tools'")]
 pub enum Foreign {
+    /// Python, for SQLAlchemy.
     Alembic,
+    /// `-- migrate:up` and `-- migrate:down` in one file.
     Dbmate,
+    /// Rust: folders with `up.sql`.
     Diesel,
+    /// Python modules.
     Django,
+    /// Go: `1_name.up.sql`.
     GolangMigrate,
+    /// Go: `-- +goose Up` and `-- +goose Down` in one file.
     Goose,
+    /// Change logs in XML, YAML or SQL.
     Liquibase,
+    /// Folders with `migration.sql`.
     Prisma,
+    /// Ruby files.
     Rails,
+    /// Rust: `V1__name.sql` or `.rs`.
     Refinery,
+    /// Go: `-- +migrate Up` and `-- +migrate Down` in one file.
     SqlMigrate,
+    /// A `sqitch.plan`.
     Sqitch,
 }
 
