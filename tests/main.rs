@@ -1,11 +1,10 @@
 //! All integration tests, as one binary: each module is about one part.
 
+mod cgroup;
+mod house;
 mod migrate;
 mod plan;
-mod house;
+mod report;
 mod sandbox;
 mod store;
 mod support;
-//! Integration tests: one binary.
-
-mod cgroup;

@@ -36,19 +36,25 @@ impl Reports {
         self.reports.push((name.into(), Some(report)));
     }
 
-    /// Hands the event to each report. One that fails gets no more events.
+    /// Hands the event to each report. A file that fails gets no more events, which could only add to
+    /// half a line; the console does, unless nobody reads it any more, for the results are to come.
     pub fn event(&mut self, event: &Event) {
-        for (name, slot) in &mut self.reports {
+        for (index, (name, slot)) in self.reports.iter_mut().enumerate() {
             let Some(report) = slot else { continue };
-            if let Err(source) = report.event(event) {
+            let Err(source) = report.event(event) else {
+                continue;
+            };
+            // Whoever read the pipe has gone and wants no more; that is no error.
+            let closed = source.kind() == io::ErrorKind::BrokenPipe;
+            if closed || index > 0 {
                 *slot = None;
-                // Whoever read the pipe has gone and wants no more; that is no error.
-                if source.kind() != io::ErrorKind::BrokenPipe {
-                    self.errors.push(ReportError::Write {
-                        name: name.clone(),
-                        source,
-                    });
-                }
+            }
+            let told = |error: &ReportError| matches!(error, ReportError::Write { name: n, .. } if n == name);
+            if !closed && !self.errors.iter().any(told) {
+                self.errors.push(ReportError::Write {
+                    name: name.clone(),
+                    source,
+                });
             }
         }
     }

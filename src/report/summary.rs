@@ -131,11 +131,11 @@ fn errors(text: &mut String, tally: &Tally, paint: Paint) {
     for error in tally.errors.iter().take(ERRORS) {
         let what = match error.tests.as_slice() {
             [test] => format!(
-                "{} could not be run; this is no failure of the test:",
+                "{} could not be run (the test is not to blame):",
                 output::word(test)
             ),
             tests => format!(
-                "{} could not be run, all for one reason; this is no failure of theirs:",
+                "{} could not be run, for one reason (the tests are not to blame):",
                 count(tests.len(), "test")
             ),
         };
