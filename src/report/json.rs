@@ -27,7 +27,7 @@
 //! **`build-waiting`**: the same, and `holder`, who builds it, in words.
 //! **`build-finished`**: the same as `build-started`, and `seconds`, the time it took; `cached`, whether
 //! the store had it; `bytes`, the size of its own layer.
-//! **`build-failed`**: the same as `build-started`, and `message`, what went wrong; `hint`, optional: what
+//! **`build-failed`**: the same as `build-started`, and `message`, what went wrong; `hint`, *optional*: what
 //! to do about it.
 //!
 //! **`attempt-started`**: `id`, the test's number in this run, from 0; `name`, its full name; `entry`, the

@@ -4,7 +4,7 @@
 //! attempts the last is the verdict; the earlier ones are `flakyFailure` when it passed in the end,
 //! `rerunFailure` otherwise, as [Maven Surefire] names them. A `failure` is the test's own, an `error`
 //! one of the fixture or the host. A test that was interrupted is `skipped`; tests that were never
-//! started are not in the file.
+//! started are not in the file. A step that can't be built is an `error` in a suite of its own, `@build`.
 //!
 //! [Maven Surefire]: https://maven.apache.org/surefire/maven-surefire-plugin/examples/rerun-failing-tests.html
 
@@ -23,6 +23,9 @@ use crate::event::{Attempt, Event, Outcome, TestRef, Totals};
 /// end of the run, so each gets at most a sixteenth of what is left.
 const ROOM: usize = 64 << 20;
 
+/// The suite of the steps that can't be built; no entry of a spec has such a name.
+const BUILD: &str = "@build";
+
 /// The `JUnit` format.
 ///
 /// Each output is cut to 1 MiB, and less when many tests failed with long outputs; those of tests that
@@ -32,6 +35,8 @@ pub struct Junit {
     target: Target,
     room: usize,
     tests: Vec<Test>,
+    /// Steps that can't be built, and why.
+    unbuilt: Vec<(String, String)>,
 }
 
 /// What is known of a test.
@@ -69,6 +74,7 @@ impl Junit {
             target: Target::prepare(path)?,
             room: ROOM,
             tests: Vec::new(),
+            unbuilt: Vec::new(),
         })
     }
 
@@ -104,14 +110,7 @@ impl Junit {
         };
         let message = words::verdict(&attempt.outcome);
         let mut description = match &attempt.outcome {
-            Outcome::Error {
-                message,
-                hint: Some(hint),
-            } => format!("{message}\nhint: {hint}"),
-            Outcome::Error {
-                message,
-                hint: None,
-            } => message.clone(),
+            Outcome::Error { message, hint } => explained(message, hint.as_deref()),
             _ => message.clone(),
         };
         if let Some(log) = &attempt.service_log {
@@ -150,6 +149,11 @@ impl Junit {
         let mut report = quick_junit::Report::new("cowherd");
         report.set_time(totals.wall);
         let mut suites: Vec<TestSuite> = Vec::new();
+        if !self.unbuilt.is_empty() {
+            let mut suite = TestSuite::new(BUILD);
+            suite.add_test_cases(self.unbuilt.iter().map(|(step, why)| unbuilt(step, why)));
+            report.add_test_suite(suite);
+        }
         for test in &self.tests {
             let name = legal(&output::word(&test.reference.entry));
             let at = suites
@@ -190,6 +194,16 @@ impl Report for Junit {
                 } else {
                     known.last = Some(attempt);
                 }
+            }
+            Event::BuildFailed {
+                step,
+                message,
+                hint,
+            } => {
+                self.unbuilt.push((
+                    legal(&words::step(step)),
+                    explained(message, hint.as_deref()),
+                ));
             }
             Event::RunFinished(totals) => self.write(totals)?,
             _ => {}
@@ -243,6 +257,28 @@ fn test_case(test: &Test, entry: &str) -> TestCase {
         }
     }
     case
+}
+
+fn unbuilt(step: &str, why: &str) -> TestCase {
+    let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
+    let message = why.lines().next().unwrap_or_default();
+    status
+        .set_type("build")
+        .set_message(message)
+        .set_description(why);
+    let mut case = TestCase::new(step, status);
+    case.set_classname(BUILD);
+    case
+}
+
+/// An error of Cowherd with what to do about it.
+fn explained(message: &str, hint: Option<&str>) -> String {
+    let mut text = output::clean(message, Controls::Visible);
+    if let Some(hint) = hint {
+        text += "\nhint: ";
+        text += &output::clean(hint, Controls::Visible);
+    }
+    legal(&text)
 }
 
 fn rerun(attempt: &Try) -> TestRerun {

@@ -45,7 +45,7 @@ pub(super) fn render(tally: &Tally, totals: &Totals, paint: Paint) -> String {
         tally.failed.iter(),
         |failed| format!("{}: {}", output::word(&failed.name), failed.verdict),
     );
-    text += &verdict_line(totals, paint);
+    text += &verdict_line(tally, totals, paint);
     if let Some(command) = command_for(&tally.failed) {
         text += &words::line(
             paint,
@@ -128,6 +128,15 @@ fn list<T>(
 }
 
 fn errors(text: &mut String, tally: &Tally, paint: Paint) {
+    for unbuilt in tally.unbuilt.iter().take(ERRORS) {
+        let snapshot = output::word(&unbuilt.step.snapshot);
+        let what = format!(
+            "can't build {}; no test of {snapshot} was run:",
+            words::step(&unbuilt.step)
+        );
+        *text += &words::line(paint, Ink::Bad, "error", &what);
+        *text += &words::error(paint, &unbuilt.message, unbuilt.hint.as_deref(), false);
+    }
     for error in tally.errors.iter().take(ERRORS) {
         let what = match error.tests.as_slice() {
             [test] => format!(
@@ -162,9 +171,10 @@ fn errors(text: &mut String, tally: &Tally, paint: Paint) {
 }
 
 /// The line that says how it went.
-fn verdict_line(totals: &Totals, paint: Paint) -> String {
+fn verdict_line(tally: &Tally, totals: &Totals, paint: Paint) -> String {
     let ran = totals.passed + totals.failed + totals.errors;
     let (ink, label) = match totals {
+        _ if !tally.unbuilt.is_empty() => (Ink::Bad, "done"),
         Totals {
             failed: 0,
             errors: 0,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::words;
-use crate::event::{Attempt, Event, Outcome, TestRef};
+use crate::event::{Attempt, BuildStep, Event, Outcome, TestRef};
 
 /// A test that failed.
 #[derive(Debug, Clone)]
@@ -23,6 +23,14 @@ pub(super) struct SharedError {
     pub(super) tests: Vec<String>,
 }
 
+/// A step that can't be built.
+#[derive(Debug, Clone)]
+pub(super) struct Unbuilt {
+    pub(super) step: BuildStep,
+    pub(super) message: String,
+    pub(super) hint: Option<String>,
+}
+
 /// Everything that is kept of a run's events. Durations are 16 bytes an attempt; of outputs and
 /// file lists nothing is kept.
 #[derive(Debug, Default)]
@@ -35,6 +43,8 @@ pub(super) struct Tally {
     pub(super) failed: Vec<Failed>,
     pub(super) errors: Vec<SharedError>,
     pub(super) stopped: usize,
+    /// Steps that can't be built.
+    pub(super) unbuilt: Vec<Unbuilt>,
     /// The slowest tests, the slowest first.
     pub(super) slowest: Vec<(String, Duration)>,
     /// The largest file that one test wrote: path, bytes, test.
@@ -63,6 +73,18 @@ impl Tally {
                 if !retry {
                     self.verdict(test, attempt);
                 }
+            }
+            Event::BuildFailed {
+                step,
+                message,
+                hint,
+            } => {
+                let (step, message, hint) = (step.clone(), message.clone(), hint.clone());
+                self.unbuilt.push(Unbuilt {
+                    step,
+                    message,
+                    hint,
+                });
             }
             _ => {}
         }

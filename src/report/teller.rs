@@ -1,6 +1,6 @@
 //! What is printed for good, event by event, in the plain format and above the live display.
 
-use super::output;
+use super::output::{self, Controls};
 use super::paint::{Ink, Paint};
 use super::summary;
 use super::tally::Tally;
@@ -76,8 +76,11 @@ impl Teller {
                 message,
                 hint,
             } => {
-                words::line(paint, Ink::Bad, "NOT BUILT", &words::step(step))
-                    + &words::error(paint, message, hint.as_deref(), false)
+                let message = output::clean(message, Controls::Visible);
+                let first = message.lines().next().unwrap_or_default();
+                let what = format!("can't build {}: {first}", words::step(step));
+                words::line(paint, Ink::Bad, "ERROR", &what)
+                    + &words::error(paint, &message, hint.as_deref(), true)
             }
             Event::AttemptFinished {
                 test,

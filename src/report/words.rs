@@ -1,9 +1,9 @@
 //! How events are put into words, the same in every format for people.
 
 use std::fmt::Write as _;
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::ExitStatus;
 use std::time::Duration;
-
-use nix::sys::signal::Signal;
 
 use super::output::{self, Controls, Limit};
 use super::paint::{Ink, Paint};
@@ -42,8 +42,10 @@ pub(super) fn verdict(outcome: &Outcome) -> String {
             signal,
             out_of_memory,
         } => {
-            let name = Signal::try_from(*signal)
-                .map_or_else(|_| signal.to_string(), |s| s.as_str().to_owned());
+            // `signal: 11 (SIGSEGV)`: the standard library knows the names.
+            let name = ExitStatus::from_raw(*signal)
+                .to_string()
+                .replacen("signal: ", "signal ", 1);
             if *out_of_memory {
                 format!("out of memory: ended by {name} at its mem_limit")
             } else {

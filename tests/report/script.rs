@@ -128,6 +128,21 @@ pub(super) fn script() -> Vec<Event> {
         },
     ];
 
+    let big = BuildStep {
+        snapshot: "shop-big".into(),
+        label: "sql seed/big.sql".into(),
+        index: 4,
+        of: 4,
+    };
+    events.extend([
+        Event::BuildStarted(big.clone()),
+        Event::BuildFailed {
+            step: big,
+            message: "psql ended with exit code 3\nseed/big.sql:7: ERROR:  relation \"order\" does not exist".into(),
+            hint: Some("run `cowherd shell -s shop` to look at the state before this step".into()),
+        },
+    ]);
+
     let orders = test(0, "orders");
     events.extend([
         started(&orders),
