@@ -29,6 +29,7 @@ use crate::schedule::{self, Host, Stop};
 use crate::spec::{self, Service, Spec};
 use crate::store::{History, Store, TestResult};
 
+pub use cases::test_environment;
 pub use error::ProjectError;
 
 /// A spec that was read, with the store and the host that serve it.

@@ -175,7 +175,7 @@ fn case(project: &Project, request: &Request, test: &Test, case: &PlannedTest, s
 
 /// The caller's own variables, less those that would lead a test to another database, and those
 /// that name places which a container hasn't got.
-pub(crate) fn test_environment(host: &Host) -> Vec<(OsString, OsString)> {
+pub fn test_environment(host: &Host) -> Vec<(OsString, OsString)> {
     let foreign = |name: &str| {
         name.starts_with("PG")
             || ["DATABASE_URL", "TMPDIR", "XDG_RUNTIME_DIR", "MYSQL_HOST", "MYSQL_UNIX_PORT", "MYSQL_TCP_PORT", "REDIS_URL"]

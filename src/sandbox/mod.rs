@@ -31,3 +31,4 @@ pub use identity::Identity;
 pub use image::Command;
 pub use program::Program;
 pub use running::{Exit, Running, Slot, Wake};
+pub use sys::take_terminal_back;

@@ -541,6 +541,20 @@ fn execute(spawn: &Spawn<'_>) -> Errno {
     error
 }
 
+/// Puts this process back in the foreground of the terminal on its standard input, after a program in
+/// a container had it; does nothing where there is no terminal (tcsetpgrp(3)).
+pub fn take_terminal_back() {
+    // SAFETY: SIG_IGN is a valid disposition. A process in the background is stopped by tcsetpgrp
+    // otherwise, and the one call that wants the signal ignored is the next.
+    let before = unsafe { libc::signal(libc::SIGTTOU, libc::SIG_IGN) };
+    // SAFETY: takes nothing.
+    let own = unsafe { libc::getpgrp() };
+    // SAFETY: plain numbers; on something that is no terminal it answers ENOTTY.
+    unsafe { libc::tcsetpgrp(0, own) };
+    // SAFETY: the disposition that `signal` gave back.
+    unsafe { libc::signal(libc::SIGTTOU, before) };
+}
+
 /// Borrows descriptor `fd` for as long as init lives: its control socket and signal descriptor.
 pub(super) fn borrow_for_life(fd: RawFd) -> BorrowedFd<'static> {
     // SAFETY: only called by init on the two descriptors that it never closes.

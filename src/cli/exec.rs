@@ -1,0 +1,81 @@
+//! `cowherd exec`: one command in one fresh container.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use cowherd::container::{Container, Ended, Services, Setup, State, Writable};
+use cowherd::project::{Project, test_environment};
+use cowherd::sandbox::{Command, take_terminal_back};
+use cowherd::schedule::{self, Stop};
+
+use super::args;
+use super::failure::Usage;
+
+pub(super) fn exec(args: &args::Exec) -> anyhow::Result<ExitCode> {
+    let project = Project::open(args.spec.file.as_deref())?;
+    let stop = Stop::new()?;
+    let watch = schedule::watch(&stop)?;
+    let state = one_state(&project, args.snapshot.as_deref(), &stop)?;
+    let mut command = Command::from_argv(&args.command);
+    command.envs(test_environment(project.on()));
+    let code = in_container(&project, &state, command, args.host_files, &stop);
+    drop(watch);
+    code
+}
+
+/// Builds the one snapshot that is meant.
+pub(super) fn one_state(project: &Project, name: Option<&str>, stop: &Stop) -> anyhow::Result<Arc<State>> {
+    let snapshots = &project.spec().snapshots;
+    let name = match (name, snapshots.as_slice()) {
+        (Some(name), _) => name,
+        (None, [only]) => &only.name,
+        (None, several) => {
+            let names: Vec<&str> = several.iter().map(|snapshot| snapshot.name.as_str()).collect();
+            let text = format!("choose a snapshot with -s: the spec has {}", names.join(", "));
+            return Err(Usage(text).into());
+        }
+    };
+    let mut report = super::console(clap::ColorChoice::Auto);
+    let prepared = project.prepare(&[name], stop, &mut |event| {
+        // A closed standard error must not end a build.
+        let _ = report.event(&event);
+    })?;
+    match prepared.into_iter().next() {
+        Some((_, state)) => Ok(state?),
+        None => Err(Usage(format!("no snapshot is named {name}")).into()),
+    }
+}
+
+/// Runs a command in the foreground of this terminal, with this process's own input and output.
+///
+/// Ctrl-C goes to the command, which has the terminal; what asks this process to end, ends both.
+pub(super) fn in_container(
+    project: &Project,
+    state: &State,
+    mut command: Command,
+    host_files: bool,
+    stop: &Stop,
+) -> anyhow::Result<ExitCode> {
+    let host = project.on();
+    command.envs(state.environment());
+    let here = std::env::current_dir()?;
+    let folder = if here.starts_with(&host.project) { &here } else { &host.project };
+    command.current_dir(folder).foreground(true);
+    let setup = Setup {
+        identity: host.identity,
+        project: Some((&host.project, host_files)),
+        writable: Writable::Memory,
+        limits: None,
+        services: Services::All,
+        stop: Some(stop.killed()),
+    };
+    let mut container = Container::start(state, &setup)?;
+    let stdio = [&std::io::stdin() as _, &std::io::stdout() as _, &std::io::stderr() as _];
+    let ended = container.run(&command, stdio, None, Some(stop.killed()));
+    take_terminal_back();
+    let code = match ended? {
+        Ended::Exited(exit) => exit.shell_code(),
+        Ended::TimedOut | Ended::Stopped => 128 + stop.asked().unwrap_or(15),
+    };
+    Ok(ExitCode::from(code as u8))
+}

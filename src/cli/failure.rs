@@ -1,0 +1,51 @@
+//! How errors are shown: what can't be done, why, and what to do about it.
+
+use std::process::ExitCode;
+
+use cowherd::builder::BuildError;
+use cowherd::container::ContainerError;
+use cowherd::event::in_words;
+use cowherd::project::ProjectError;
+use cowherd::report::ReportError;
+use cowherd::store::StoreError;
+
+/// Prints an error to standard error and gives the exit code for its kind.
+pub(super) fn report(error: &anyhow::Error) -> ExitCode {
+    let (code, hint) = kind(error);
+    match error.downcast_ref::<ProjectError>() {
+        // Its problems are lines of their own, each with its place in the file.
+        Some(ProjectError::Spec(spec)) => anstream::eprintln!("{spec}"),
+        _ => anstream::eprintln!("\x1b[1;31merror\x1b[0m: {}", in_words(error.as_ref())),
+    }
+    if let Some(hint) = hint {
+        anstream::eprintln!("\x1b[1;36mhint\x1b[0m: {hint}");
+    }
+    ExitCode::from(code)
+}
+
+fn kind(error: &anyhow::Error) -> (u8, Option<String>) {
+    if let Some(error) = error.downcast_ref::<ProjectError>() {
+        return (error.exit_code(), error.hint());
+    }
+    if let Some(error) = error.downcast_ref::<BuildError>() {
+        return (101, error.hint());
+    }
+    if let Some(error) = error.downcast_ref::<ContainerError>() {
+        return (if error.is_fixture() { 101 } else { 97 }, error.hint());
+    }
+    if let Some(error) = error.downcast_ref::<ReportError>() {
+        return (2, error.hint());
+    }
+    if let Some(error) = error.downcast_ref::<StoreError>() {
+        return (97, error.hint());
+    }
+    if error.is::<Usage>() {
+        return (2, None);
+    }
+    (97, None)
+}
+
+/// A command line that can't be followed.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Usage(pub(super) String);

@@ -1,0 +1,56 @@
+//! The command line: one file for each subcommand, over the library's public items alone.
+
+mod args;
+mod build;
+mod exec;
+mod failure;
+mod run;
+mod shell;
+mod sqlite_client;
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use clap::{ColorChoice, Parser};
+use cowherd::report::{self, Console, Report, When};
+
+use args::{Args, Subcommand};
+
+/// Parses the command line, does what it says, and says how it went by the exit code.
+pub(crate) fn main() -> ExitCode {
+    let args = Args::parse();
+    log(args.verbose);
+    let done = match args.command {
+        Subcommand::Run(run) => run::run(&run, args.color),
+        Subcommand::Build(build) => build::build(&build, args.color),
+        Subcommand::Exec(exec) => exec::exec(&exec),
+        Subcommand::Shell(shell) => shell::shell(&shell),
+        Subcommand::SqliteClient(client) => sqlite_client::sqlite_client(&client),
+    };
+    done.unwrap_or_else(|error| failure::report(&error))
+}
+
+/// Sends log lines to standard error: warnings, more with `-v`, or what `COWHERD_LOG` asks for.
+fn log(verbose: u8) {
+    let level = match verbose {
+        0 => "warn",
+        1 => "info",
+        2 => "debug",
+        _ => "trace",
+    };
+    let filter = tracing_subscriber::EnvFilter::try_from_env("COWHERD_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(format!("cowherd={level}")));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).without_time();
+    log.with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal()).init();
+}
+
+/// The report on standard error: live on a terminal, plain lines elsewhere.
+fn console(color: ColorChoice) -> Box<dyn Report> {
+    let color = match color {
+        ColorChoice::Auto => When::Auto,
+        ColorChoice::Always => When::Always,
+        ColorChoice::Never => When::Never,
+    };
+    let choice = Console { color, progress: When::Auto };
+    report::console(choice, std::io::stderr().is_terminal(), |name| std::env::var_os(name))
+}
