@@ -6,5 +6,6 @@ mod migrate;
 mod plan;
 mod report;
 mod sandbox;
+mod spec;
 mod store;
 mod support;

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::check_tests::check_test;
 use super::draft::{Draft, Field, Placed, ServiceDraft, SnapshotDraft, StepDraft};
-use super::problem::{Faults, list, quoted, unknown};
+use super::problem::{Faults, list, nearest, quoted, unknown};
 use super::{Limits, Service, Snapshot, Step, StepKind, Test};
 
 /// The engines by every name that a spec may use, each with the name that the model uses.
@@ -204,7 +204,7 @@ fn engine(written: &Placed<String>, faults: &mut Faults) -> Option<&'static str>
     let known = ENGINES.iter().find(|(name, _)| *name == written.value);
     if known.is_none() {
         let names = ENGINES[..2].iter().map(|(name, _)| *name);
-        faults.add(written.place, unknown("engine", &written.value, names));
+        faults.add(written.place, unknown_kind("engine", &written.value, names));
     }
     known.map(|(_, name)| *name)
 }
@@ -236,7 +236,7 @@ fn step(draft: StepDraft, services: &[Service], faults: &mut Faults) -> Option<S
     }) = &draft.kind
         && !TOOLS.contains(&tool.as_str())
     {
-        let message = unknown("migration tool", tool, TOOLS);
+        let message = unknown_kind("migration tool", tool, TOOLS.into_iter());
         faults.add(draft.kind_place, message);
     }
     Some(Step {
@@ -244,6 +244,19 @@ fn step(draft: StepDraft, services: &[Service], faults: &mut Faults) -> Option<S
         kind: draft.kind?,
         position: draft.place.position,
     })
+}
+
+/// Says that a word is none of a few known ones, which are all told.
+fn unknown_kind<'a>(
+    what: &str,
+    word: &str,
+    known: impl Iterator<Item = &'a str> + Clone,
+) -> String {
+    let message = unknown(what, word, known.clone());
+    match nearest(word, known.clone()) {
+        None => message,
+        Some(_) => format!("{message} (known: {})", list(known)),
+    }
 }
 
 /// Names of snapshots and services become folders, variables and arguments.

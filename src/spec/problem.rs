@@ -243,46 +243,36 @@ pub(super) fn quoted(text: &str) -> String {
     format!("`{shown}`")
 }
 
-const NEAR: &str = "; did you mean ";
-
-/// `; did you mean …?` when a known word is near, else `; there is …` with all of them.
-pub(super) fn suggestion<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
-    let known: Vec<&str> = known.into_iter().collect();
-    let lower: String = word.chars().take(100).collect::<String>().to_lowercase();
-    let nearest = known
-        .iter()
+/// The known word that was probably meant.
+pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let lower = word.chars().take(100).collect::<String>().to_lowercase();
+    let near = (lower.chars().count() / 3).max(1);
+    // Of thousands of names most are generated: comparing all with all would take minutes.
+    known
+        .into_iter()
+        .take(500)
         .map(|known| {
-            (
-                strsim::damerau_levenshtein(&lower, &known.to_lowercase()),
-                *known,
-            )
+            let distance = strsim::damerau_levenshtein(&lower, &known.to_lowercase());
+            (distance, known)
         })
-        .min_by_key(|(distance, _)| *distance);
-    match nearest {
-        Some((distance, known)) if distance <= (lower.chars().count() / 3).max(1) => {
-            format!("{NEAR}{}?", quoted(known))
-        }
-        _ => match known.as_slice() {
-            [] => String::new(),
-            many => format!("; known: {}", list(many.iter().copied())),
-        },
-    }
+        .filter(|(distance, _)| *distance <= near)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, known)| known)
 }
 
-/// Says that a word is none of the known ones, with the nearest and with all of them.
+/// Says that a word is none of the known ones, with the one that was probably meant, else with all.
 pub(super) fn unknown<'a>(
     what: &str,
     word: &str,
     known: impl IntoIterator<Item = &'a str>,
 ) -> String {
     let known: Vec<&str> = known.into_iter().collect();
-    let near = suggestion(word, known.iter().copied());
-    let all = if near.starts_with(NEAR) && known.len() > 1 {
-        format!(" (known: {})", list(known))
-    } else {
-        String::new()
+    let advice = match (nearest(word, known.iter().copied()), known.as_slice()) {
+        (None, []) => String::new(),
+        (None, known) => format!("; known: {}", list(known.iter().copied())),
+        (Some(near), _) => format!("; did you mean {}?", quoted(near)),
     };
-    format!("unknown {what} {}{near}{all}", quoted(word))
+    format!("unknown {what} {}{advice}", quoted(word))
 }
 
 /// The words in backquotes with commas between them; of many only the first.

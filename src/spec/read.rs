@@ -3,7 +3,7 @@
 
 use super::draft::{Draft, Field, Placed};
 use super::interpolate::interpolate;
-use super::problem::{Faults, Place, quoted, suggestion};
+use super::problem::{Faults, Place, nearest, quoted, unknown};
 use super::source::Source;
 use super::yaml::{Entry, Node, Value};
 
@@ -48,6 +48,8 @@ impl Slot<'_> {
 /// The keys of one map.
 pub(super) struct Fields<'n> {
     entries: &'n [Entry],
+    /// Known keys that an unknown one was probably meant to be.
+    misspelt: Vec<&'n str>,
     /// What to mark when a key is missing.
     pub(super) head: Place,
 }
@@ -56,6 +58,11 @@ impl<'n> Fields<'n> {
     pub(super) fn get(&self, key: &str) -> Option<Slot<'n>> {
         let entry = self.entries.iter().find(|entry| entry.key == key)?;
         Some(slot(entry))
+    }
+
+    /// Whether a key is neither there nor probably meant by an unknown one, which is reported already.
+    pub(super) fn lacks(&self, key: &str) -> bool {
+        !self.misspelt.contains(&key) && self.entries.iter().all(|entry| entry.key != key)
     }
 }
 
@@ -105,6 +112,7 @@ impl Reader<'_> {
             return draft;
         };
         match fields.get("version") {
+            None if !fields.lacks("version") => {}
             None => self.fault(
                 fields.head,
                 "missing `version`; write `version: 1` as the first line",
@@ -122,6 +130,7 @@ impl Reader<'_> {
             }
         }
         match fields.get("snapshots") {
+            None if !fields.lacks("snapshots") => {}
             None => self.fault(
                 fields.head,
                 "missing `snapshots`; a spec names at least one, as in `snapshots: { app: { engine: postgres } }`",
@@ -151,16 +160,22 @@ impl Reader<'_> {
     }
 
     /// A map with known keys; others are reported, but for `x-…`.
-    pub(super) fn fields<'n>(&mut self, slot: &Slot<'n>, known: &[&str]) -> Option<Fields<'n>> {
+    pub(super) fn fields<'n>(
+        &mut self,
+        slot: &Slot<'n>,
+        known: &[&'static str],
+    ) -> Option<Fields<'n>> {
         let entries = self.map(slot)?;
+        let mut misspelt = Vec::new();
         for Entry { key, place, .. } in entries {
             if !known.contains(&key.as_str()) && !key.starts_with("x-") {
-                let near = suggestion(key, known.iter().copied());
-                self.fault(*place, format!("unknown key {}{near}", quoted(key)));
+                misspelt.extend(nearest(key, known.iter().copied()));
+                self.fault(*place, unknown("key", key, known.iter().copied()));
             }
         }
         Some(Fields {
             entries,
+            misspelt,
             head: head(slot.node),
         })
     }
@@ -245,11 +260,16 @@ impl Reader<'_> {
     /// A key's value, with the difference between a missing key and a wrong value kept.
     pub(super) fn field<'n, T>(
         &mut self,
-        slot: Option<Slot<'n>>,
+        fields: &Fields<'n>,
+        key: &str,
         read: impl FnOnce(&mut Self, &Slot<'n>) -> Option<T>,
     ) -> Field<T> {
-        let Some(slot) = slot else {
-            return Field::Absent;
+        let Some(slot) = fields.get(key) else {
+            return if fields.lacks(key) {
+                Field::Absent
+            } else {
+                Field::Wrong
+            };
         };
         let place = slot.place();
         match read(self, &slot) {

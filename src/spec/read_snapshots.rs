@@ -73,27 +73,22 @@ impl Reader<'_> {
 
     fn services(&mut self, fields: &Fields<'_>, snapshot: &Entry) -> Option<Vec<ServiceDraft>> {
         let Some(services) = fields.get("services") else {
-            let Some(engine) = fields.get("engine") else {
+            let engine = fields.get("engine");
+            let name = Placed {
+                value: SHORT_FORM.into(),
+                place: engine.as_ref().map_or(snapshot.place, |engine| engine.key),
+            };
+            let others = ["engine", "services", "from"];
+            if others.iter().all(|key| fields.lacks(key)) {
                 let message = format!(
                     "snapshot {} has no `engine`; write one, as in `engine: postgres`, or `from:` with another snapshot",
                     slot(snapshot).what
                 );
                 self.fault(snapshot.place, message);
-                // The rest is read for its own problems.
-                self.service(
-                    fields,
-                    Placed {
-                        value: SHORT_FORM.into(),
-                        place: snapshot.place,
-                    },
-                );
-                return None;
-            };
-            let name = Placed {
-                value: SHORT_FORM.into(),
-                place: engine.key,
-            };
-            return Some(vec![self.service(fields, name)]);
+            }
+            // Without an engine, the rest is read for its own problems.
+            let service = self.service(fields, name);
+            return engine.map(|_| vec![service]);
         };
         let why = "`services` is written too, and it belongs to one of them";
         self.forbid(fields, &["engine"], why);
@@ -123,7 +118,7 @@ impl Reader<'_> {
                 });
                 continue;
             };
-            if fields.get("engine").is_none() {
+            if fields.lacks("engine") {
                 let message = format!(
                     "{} has no `engine`; write one, as in `engine: postgres`",
                     own.what
@@ -167,12 +162,13 @@ impl Reader<'_> {
             ..*step
         };
         let fields = self.fields(&step, &["migrate", "sql", "run", "on"])?;
-        let on = self.field(fields.get("on"), Self::word);
+        let on = self.field(&fields, "on", Self::word);
         let mut written = KINDS.iter().filter_map(|kind| fields.get(kind));
         let first = written.next();
         let mut kind = None;
         let mut kind_place = fields.head;
         match first {
+            None if !KINDS.iter().all(|kind| fields.lacks(kind)) => {}
             None => {
                 let known = list(KINDS);
                 self.fault(
@@ -213,8 +209,8 @@ impl Reader<'_> {
             return self.wrong_shape(slot, "a folder or `{ tool: …, dir: … }`");
         }
         let fields = self.fields(slot, &["tool", "dir"])?;
-        let tool = self.field(fields.get("tool"), Self::word);
-        let dir = self.field(fields.get("dir"), Self::word);
+        let tool = self.field(&fields, "tool", Self::word);
+        let dir = self.field(&fields, "dir", Self::word);
         if dir.is_absent() {
             self.fault(
                 slot.key,
@@ -252,11 +248,11 @@ impl Reader<'_> {
             return self.wrong_shape(slot, "a map with `command` and `inputs`");
         };
         let fields = self.fields(slot, &["command", "inputs", "environment"])?;
-        let command = self.field(fields.get("command"), Self::command);
+        let command = self.field(&fields, "command", Self::command);
         if command.is_absent() {
             self.fault(slot.key, "`run` has no `command`");
         }
-        let inputs = self.field(fields.get("inputs"), Self::words);
+        let inputs = self.field(&fields, "inputs", Self::words);
         if inputs.is_absent() {
             self.fault(slot.key, format!("`run` has no `inputs`; {INPUTS}"));
         }

@@ -38,11 +38,11 @@ impl Reader<'_> {
         let fields = self.fields(&test, &known)?;
         let mut draft = TestDraft {
             place: fields.head,
-            name: self.field(fields.get("name"), Self::text),
-            snapshot: self.field(fields.get("snapshot"), Self::word),
-            command: self.field(fields.get("command"), Self::command),
-            each: self.field(fields.get("each"), Self::words),
-            discover: self.field(fields.get("discover"), Self::command),
+            name: self.field(&fields, "name", Self::text),
+            snapshot: self.field(&fields, "snapshot", Self::word),
+            command: self.field(&fields, "command", Self::command),
+            each: self.field(&fields, "each", Self::words),
+            discover: self.field(&fields, "discover", Self::command),
             timeout: None,
             retries: None,
             environment: BTreeMap::new(),

@@ -382,6 +382,17 @@ fn syntax(source: &Source, error: &ScanError) -> Fault {
     {
         said = what;
     }
+    let place = Place {
+        position,
+        length: 1,
+    };
+    // The scanner counts `[` and `{` up to 255 ahead of the tree.
+    if said.contains("recursion limit") {
+        return (
+            place,
+            format!("this is nested more than {DEPTH} levels deep"),
+        );
+    }
     let rest: String = line.chars().skip(position.column - 1).take(60).collect();
     let indent = &line[..line.len() - line.trim_start().len()];
     let remedy = if said.contains("tab") || indent.contains('\t') {
@@ -396,10 +407,6 @@ fn syntax(source: &Source, error: &ScanError) -> Fault {
         "; a quote isn't closed"
     } else {
         ""
-    };
-    let place = Place {
-        position,
-        length: 1,
     };
     (place, format!("this isn't YAML: {said}{remedy}"))
 }
