@@ -129,9 +129,10 @@ pub struct Cgroups {
 }
 
 impl Cgroups {
-    /// Finds out what can be limited here, by making, entering and removing a group. It costs a few milliseconds, most of
-    /// them for a process to move; call it once, and only when there is a limit to set. On a cgroup v2 group that holds
-    /// nobody's processes and no groups but our own path, it also switches on the controllers that are missing.
+    /// Finds out what can be limited here, by making, entering and removing a group. It costs up to 15 ms for each
+    /// hierarchy, nearly all of them for a process to move (see above): call it once, and only when there is a limit to
+    /// set. On a cgroup v2 group that directly holds no processes, and no groups but ours and the one on our own path, it
+    /// also switches on the controllers that are missing.
     ///
     /// It never fails: a host without cgroups enforces nothing and says why.
     pub fn detect() -> Self {

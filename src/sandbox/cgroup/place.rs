@@ -89,11 +89,11 @@ fn handed_down(parent: &Path, hierarchy: &Hierarchy) -> Vec<Resource> {
         return enabled;
     }
     for resource in missing {
-        // A refusal shows in what is read next.
+        // In one write, as the kernel takes each for a whole command. A refusal shows in what is read next.
         let _ = fs::OpenOptions::new()
             .write(true)
             .open(parent.join("cgroup.subtree_control"))
-            .and_then(|mut file| write!(file, "+{resource}"));
+            .and_then(|mut file| file.write_all(format!("+{resource}").as_bytes()));
     }
     wanted(read("cgroup.subtree_control"))
 }
@@ -180,9 +180,9 @@ impl Refusal {
             .map(|resource| resource.controller())
             .collect();
         let detail = format!(
-            "{} is not in {}/cgroup.subtree_control",
-            names.join(", "),
-            parent.display()
+            "{}/cgroup.subtree_control lacks {}",
+            parent.display(),
+            names.join(", ")
         );
         Self {
             version,
@@ -198,9 +198,18 @@ impl Refusal {
             Some(io::ErrorKind::ReadOnlyFilesystem) => Why::ReadOnly,
             _ => Why::Failed,
         };
-        let detail = match error.io() {
-            Some(cause) => format!("{error}: {cause}"),
-            None => error.to_string(),
+        // The name of the probe says nothing to the user; the group that it can't be made in does.
+        let detail = match error {
+            CgroupError::Create { path, source } => {
+                format!(
+                    "can't make a cgroup in {}: {source}",
+                    path.parent().unwrap_or(path).display()
+                )
+            }
+            other => match other.io() {
+                Some(cause) => format!("{other}: {cause}"),
+                None => other.to_string(),
+            },
         };
         Self {
             version: hierarchy.version,
@@ -215,8 +224,8 @@ impl Refusal {
         let first = self.resources.first().copied().unwrap_or(Resource::Memory);
         match (self.why, self.version) {
             (Why::NotMounted, _) => remedy_not_mounted(first),
-            (Why::ReadOnly, _) => "inside a container, ask its host for writable cgroups (Docker: `--privileged`, or \
-                `--security-opt writable-cgroups=true`)"
+            (Why::ReadOnly, _) => "inside a container, ask its host for writable cgroups (Docker from 28: \
+                `--security-opt writable-cgroups=true`; Podman: `--security-opt unmask=/sys/fs/cgroup`)"
                 .to_owned(),
             (Why::Denied | Why::NotHandedDown, Version::V2) if Path::new("/run/systemd/system").exists() => {
                 remedy_systemd()
@@ -225,17 +234,15 @@ impl Refusal {
                 /sys/fs/cgroup/main; echo $$ > /sys/fs/cgroup/main/cgroup.procs`, for each of them), or as root write \
                 `+memory +pids +cpu` to cgroup.subtree_control of a group above"
                 .to_owned(),
-            (Why::Denied, Version::V2) => {
-                "as root, make a group with controllers, give it to this user with all its files, and start the shell in a group below it: see \
-                 \"Delegation\" in cgroups(7)"
-                    .to_owned()
-            }
+            (Why::Denied, Version::V2) => "as root, make a group with controllers, give it to this user with all its \
+                files, and start the shell in a group below it: see \"Delegation\" in cgroups(7)"
+                .to_owned(),
             (Why::Denied | Why::NotHandedDown, Version::V1) => format!(
                 "run as root, or as root make a group in each of /sys/fs/cgroup/{{memory,pids,cpu}}, give it to uid {} \
                  with all its files, and move the shell into it",
                 nix::unistd::geteuid()
             ),
-            (Why::Failed, _) => "try it by hand as the message says; cgroups(7) explains the errors".to_owned(),
+            (Why::Failed, _) => "look for the cause in the kernel's log (`dmesg`); cgroups(7) explains the errors".to_owned(),
         }
     }
 }
@@ -251,7 +258,7 @@ impl fmt::Display for Refusal {
             ),
             Why::ReadOnly => write!(out, "cgroups are read-only here ({detail})"),
             Why::NotHandedDown => {
-                write!(out, "the groups above hand no controller down ({detail})")
+                write!(out, "the groups above do not hand it down ({detail})")
             }
             Why::NotMounted | Why::Failed => out.write_str(detail),
         }
