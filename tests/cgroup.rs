@@ -9,23 +9,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
 
+use crate::support::require;
 use cowherd::sandbox::cgroup::{CgroupError, Cgroups, Group, Limits, Resource};
 
 const MIB: u64 = 1 << 20;
 
 static CGROUPS: LazyLock<Cgroups> = LazyLock::new(Cgroups::detect);
-
-/// Whether a test that needs `ability` can run. It fails the test when `COWHERD_REQUIRE` lists the ability.
-fn require(ability: &str, available: Result<(), String>) -> bool {
-    let Err(reason) = available else { return true };
-    let required = std::env::var("COWHERD_REQUIRE").unwrap_or_default();
-    assert!(
-        !required.split([',', ' ']).any(|name| name == ability),
-        "{ability} is required: {reason}"
-    );
-    println!("SKIP {ability}: {reason}");
-    false
-}
 
 fn limited(limits: &Limits) -> bool {
     let binds = Resource::ALL
