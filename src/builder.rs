@@ -147,15 +147,15 @@ impl Builder<'_> {
         if matches!(source, StepError::Container(ContainerError::Interrupted)) || (self.stopped)() {
             return BuildError::Interrupted(step.snapshot.clone());
         }
-        let error = BuildError::Step {
+        let (message, hint) = (event::in_words(&source), source.hint());
+        sink(Event::BuildFailed { step: step.clone(), message, hint });
+        BuildError::Step {
             snapshot: step.snapshot.clone(),
             label: step.label.clone(),
             index: step.index,
             of: step.of,
             source: Box::new(source),
-        };
-        sink(Event::BuildFailed { step: step.clone(), message: event::in_words(&error), hint: error.hint() });
-        error
+        }
     }
 
     fn step(
@@ -326,7 +326,7 @@ fn bring(layer: &Path, data: &Path, seen: &mut HashSet<std::path::PathBuf>) -> R
         if entry.kind() == Kind::Directory {
             fs::create_dir_all(data.join(&entry.relative)).map_err(StepError::Draft)?;
         } else if !hidden && seen.insert(entry.relative.clone()) && entry.kind() != Kind::Whiteout {
-            disk::copy_tree(&entry.path, &data.join(&entry.relative))?;
+            disk::copy_entry(&entry.path, &data.join(&entry.relative))?;
         }
         Ok(())
     })

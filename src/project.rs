@@ -184,7 +184,7 @@ impl Project {
         let begun = std::time::Instant::now();
         // Ctrl-C during a build ends it: there is nothing yet that could be let run to its end.
         let watch = schedule::watch(stop).map_err(ProjectError::Signals)?;
-        let chosen = cases::choose(self, request, stop, sink)?;
+        let (chosen, unbuilt) = cases::choose(self, request, stop, sink)?;
         drop(watch);
         let build = begun.elapsed();
         let mut history = self.history();
@@ -198,6 +198,7 @@ impl Project {
             jobs: request.jobs.unwrap_or_else(|| cases::default_jobs(&chosen)),
             fail_fast: request.fail_fast,
             build,
+            unbuilt,
             expected,
             isolation: "namespaces + overlayfs".to_owned(),
             limits: self.limits_in_words(&chosen),
@@ -206,7 +207,14 @@ impl Project {
         let broken = Arc::new(OnceLock::new());
         let attempt = {
             let (host, broken) = (self.host.clone(), Arc::clone(&broken));
-            move |test: usize, _attempt: u32, stop: &Stop| chosen[test].attempt(&host, stop, &broken)
+            move |test: usize, _attempt: u32, stop: &Stop| {
+                let (attempt, fault) = schedule::attempt(&host, &chosen[test].case, stop);
+                if fault.is_some_and(|fault| fault.is_fixture()) {
+                    // Once is enough for the exit code.
+                    let _ = broken.set(());
+                }
+                attempt
+            }
         };
         let mut results = Vec::new();
         let mut note = |event: Event| {
@@ -229,7 +237,7 @@ impl Project {
         {
             tracing::warn!(%error, "can't remember the durations of this run");
         }
-        Ok(Finished { totals, fixture_failed: broken.get().is_some() })
+        Ok(Finished { totals, fixture_failed: unbuilt > 0 || broken.get().is_some() })
     }
 
     /// The run history; a run goes on without it.
@@ -238,7 +246,7 @@ impl Project {
     }
 
     fn limits_in_words(&self, chosen: &[cases::Chosen]) -> String {
-        match chosen.iter().map(|test| test.limits()).find(|limits| !limits.is_empty()) {
+        match chosen.iter().map(|test| test.case.limits).find(|limits| !limits.is_empty()) {
             Some(limits) => self.host.cgroups().describe(&limits),
             None => "none asked for".to_owned(),
         }

@@ -47,11 +47,10 @@ impl State {
 /// id back from it.
 pub(super) fn group_name() -> String {
     static NEXT: AtomicU64 = AtomicU64::new(0);
-    format!("cowherd-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+    format!("{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
 /// Whether the process that named a cgroup so still lives (`/proc/PID`, proc(5)).
 pub fn group_is_alive(name: &str) -> bool {
-    let pid = name.strip_prefix("cowherd-").and_then(|rest| rest.split('-').next());
-    pid.is_none_or(|pid| std::path::Path::new("/proc").join(pid).exists())
+    name.split('-').next().is_none_or(|pid| std::path::Path::new("/proc").join(pid).exists())
 }

@@ -40,13 +40,19 @@ pub struct Copied {
 /// # Errors
 /// When an entry can't be read or written, or is a device.
 pub fn copy_tree(from: &Path, to: &Path) -> Result<Copied, DiskError> {
-    let mut copy = Copy {
-        done: Copied::default(),
-        reflink: true,
-        root: geteuid().is_root(),
-    };
+    let mut copy = Copy::new();
     let metadata = fs::symlink_metadata(from).on("read", from)?;
     copy.folder(from, to, &metadata)?;
+    Ok(copy.done)
+}
+
+/// Copies what stands at `from`, which is no folder, to `to`, as [`copy_tree`] does for what it finds.
+///
+/// # Errors
+/// As [`copy_tree`].
+pub fn copy_entry(from: &Path, to: &Path) -> Result<Copied, DiskError> {
+    let mut copy = Copy::new();
+    copy.entry(from, to)?;
     Ok(copy.done)
 }
 
@@ -58,6 +64,14 @@ struct Copy {
 }
 
 impl Copy {
+    fn new() -> Self {
+        Self {
+            done: Copied::default(),
+            reflink: true,
+            root: geteuid().is_root(),
+        }
+    }
+
     fn folder(&mut self, from: &Path, to: &Path, metadata: &Metadata) -> Result<(), DiskError> {
         match fs::symlink_metadata(to) {
             Ok(there) if there.is_dir() && !xattr::is_opaque(from)? => {

@@ -16,7 +16,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 pub use atomic::{place, sync_directory, sync_file_system, write_atomic};
-pub use copy::{Copied, can_reflink, copy_tree};
+pub use copy::{Copied, can_reflink, copy_entry, copy_tree};
 pub use lock::{FileLock, LockMode, holder};
 pub use remove::remove_tree;
 pub use space::{FileSystem, file_system};

@@ -2,62 +2,31 @@
 
 use std::ffi::OsString;
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Prepared, Project, ProjectError, Request};
 use crate::container::{Container, ContainerError, Services, Setup, State, Writable, command_of};
-use crate::event::{Attempt, Event, Outcome, Output};
+use crate::event::Event;
 use crate::plan::{self, CaseAction, PlannedTest};
 use crate::sandbox::cgroup::Limits;
 use crate::sandbox::Command;
-use crate::schedule::{self, Case, Host, Scheduled, Stop};
+use crate::schedule::{Case, Host, Scheduled, Stop};
 use crate::spec::{Files, Test, TestKind};
 
 /// How long an attempt may take when neither the spec nor the command line says so.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(600);
 
-/// A test that was chosen, with its case or the reason why there is none.
+/// A test that was chosen.
 pub(super) struct Chosen {
     pub(super) scheduled: Scheduled,
-    case: Result<Case, String>,
-}
-
-impl Chosen {
-    /// Attempts the test once. A fault of the fixture is noted in `broken`.
-    pub(super) fn attempt(&self, host: &Host, stop: &Stop, broken: &OnceLock<()>) -> Attempt {
-        match &self.case {
-            Ok(case) => {
-                let (attempt, fault) = schedule::attempt(host, case, stop);
-                if fault.is_some_and(|fault| fault.is_fixture()) {
-                    let _ = broken.set(());
-                }
-                attempt
-            }
-            Err(message) => {
-                let _ = broken.set(());
-                Attempt {
-                    outcome: Outcome::Error { message: message.clone(), hint: None },
-                    fixture: Duration::ZERO,
-                    body: Duration::ZERO,
-                    copied_up: 0,
-                    files: Vec::new(),
-                    output: Output::default(),
-                    service_log: None,
-                }
-            }
-        }
-    }
-
-    pub(super) fn limits(&self) -> Limits {
-        self.case.as_ref().map(|case| case.limits).unwrap_or_default()
-    }
+    pub(super) case: Case,
 }
 
 /// How many tests at once: one for each core, as long as memory for their containers is there.
 pub(super) fn default_jobs(chosen: &[Chosen]) -> usize {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let largest = chosen.iter().filter_map(|test| test.case.as_ref().ok()).map(memory_of).max();
+    let largest = chosen.iter().map(|test| memory_of(&test.case)).max();
     let (Some(each), Some(available)) = (largest, available_memory()) else { return cores };
     // Half of what is there is left to the tests themselves and to everybody else.
     let fit = usize::try_from(available / 2 / each.max(1)).unwrap_or(usize::MAX);
@@ -79,13 +48,14 @@ fn available_memory() -> Option<u64> {
     line.split_whitespace().next()?.parse::<u64>().ok().map(|kib| kib * 1024)
 }
 
-/// Builds what the chosen tests need and lists them.
+/// Builds what the chosen tests need and lists them; those whose snapshot could not be built are only
+/// counted.
 pub(super) fn choose(
     project: &Project,
     request: &Request,
     stop: &Stop,
     sink: &mut dyn FnMut(Event),
-) -> Result<Vec<Chosen>, ProjectError> {
+) -> Result<(Vec<Chosen>, usize), ProjectError> {
     let spec = project.spec();
     if spec.tests.is_empty() {
         return Err(ProjectError::NoTests);
@@ -113,34 +83,42 @@ pub(super) fn choose(
         discovered.iter().find(|(name, _)| *name == test.name).map(|(_, lines)| lines.clone()).unwrap_or_default()
     })?;
     let known: Vec<String> = all.iter().map(|case| case.name.clone()).collect();
-    let chosen: Vec<Chosen> = all
-        .into_iter()
-        .filter(|case| fits(&case.name))
-        .map(|case| chosen(project, request, &prepared, case))
-        .collect();
-    if chosen.is_empty() {
+    let asked: Vec<PlannedTest> = all.into_iter().filter(|case| fits(&case.name)).collect();
+    let unbuilt_entry = |entry: usize| {
+        let snapshot = &spec.tests[entry].snapshot;
+        prepared.iter().any(|(name, state)| name == snapshot && state.is_err())
+    };
+    // What an unbuilt entry would have discovered can't be known: it counts as one.
+    let undiscovered = (0..spec.tests.len()).filter(|entry| {
+        matches!(spec.tests[*entry].kind, TestKind::Discover { .. }) && unbuilt_entry(*entry)
+    });
+    let unbuilt = undiscovered.count() + asked.iter().filter(|case| unbuilt_entry(case.entry)).count();
+    if asked.is_empty() && unbuilt == 0 {
         return Err(match request.filters.is_empty() {
             true => ProjectError::NoTests,
             false => ProjectError::NoMatch { filters: request.filters.clone(), known },
         });
     }
-    Ok(chosen)
+    let chosen = asked.into_iter().filter_map(|case| chosen(project, request, &prepared, case));
+    Ok((chosen.collect(), unbuilt))
 }
 
-fn chosen(project: &Project, request: &Request, prepared: &[Prepared], case: PlannedTest) -> Chosen {
-    let test = &project.spec().tests[case.entry];
+fn chosen(
+    project: &Project,
+    request: &Request,
+    prepared: &[Prepared],
+    planned: PlannedTest,
+) -> Option<Chosen> {
+    let test = &project.spec().tests[planned.entry];
+    let (_, state) = prepared.iter().find(|(name, _)| *name == test.snapshot)?;
+    let case = case(project, request, test, &planned, state.as_ref().ok()?);
     let scheduled = Scheduled {
-        name: case.name.clone(),
+        name: planned.name,
         entry: test.name.clone(),
         snapshot: test.snapshot.clone(),
         retries: request.retries.or(test.retries).unwrap_or(0),
     };
-    let state = prepared.iter().find(|(name, _)| *name == test.snapshot).map(|(_, state)| state);
-    let case = match state {
-        Some(Ok(state)) => Ok(self::case(project, request, test, &case, state)),
-        _ => Err(format!("can't run without the snapshot `{}`, which could not be built", test.snapshot)),
-    };
-    Chosen { scheduled, case }
+    Some(Chosen { scheduled, case })
 }
 
 fn case(project: &Project, request: &Request, test: &Test, case: &PlannedTest, state: &Arc<State>) -> Case {

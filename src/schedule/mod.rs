@@ -43,6 +43,8 @@ pub struct Options {
     pub fail_fast: bool,
     /// Time already spent on building, for the totals.
     pub build: Duration,
+    /// Tests that can't be run since their snapshot could not be built.
+    pub unbuilt: usize,
     /// Durations of earlier runs by full name.
     pub expected: BTreeMap<String, Duration>,
     /// The isolation in words, for the reports.
@@ -133,7 +135,7 @@ impl Loop<'_> {
             }
         }
         let verdicts = self.totals.passed + self.totals.failed + self.totals.errors;
-        self.totals.not_run = self.tests.len() - verdicts;
+        self.totals.not_run = self.options.unbuilt + self.tests.len() - verdicts;
         self.totals.wall = begun.elapsed() + self.options.build;
         sink(Event::RunFinished(self.totals.clone()));
         Ok(self.totals.clone())
