@@ -27,6 +27,8 @@ mod postgres;
 mod postgres_explain;
 pub mod postgres_find;
 pub mod postgres_script;
+mod postgres_seal;
+mod postgres_settings;
 mod postgres_split;
 mod sqlite;
 pub mod sqlite_client;
@@ -264,7 +266,7 @@ pub fn for_service(service: &Service) -> Result<Box<dyn Engine>, EngineError> {
 }
 
 /// Sets up the engines of a snapshot's services, in order. The services share the container's network, so
-/// every further PostgreSQL gets the next port.
+/// every further `PostgreSQL` gets the next port.
 ///
 /// # Errors
 /// As [`for_service`].

@@ -40,11 +40,9 @@ pub(super) fn explain(script: &ScriptFile, stderr: &str) -> EngineError {
         _ => (script.name.clone(), script.host.clone()),
     };
     // Without the file there is no statement to show; the error stands without it.
-    let found = problem.line.and_then(|line| {
-        find(&host, line, problem.fragment.as_deref())
-            .ok()
-            .flatten()
-    });
+    let found = problem
+        .line
+        .and_then(|line| find(&host, line, &problem).ok().flatten());
     let (line, statement) = match found {
         Some((line, statement)) => (Some(line), Some(statement)),
         None => (problem.line, None),
@@ -70,6 +68,8 @@ struct Problem {
     message: String,
     /// What `LINE n:` shows of the statement.
     fragment: Option<String>,
+    /// The line of the data that a `COPY` stumbled on.
+    data_line: Option<usize>,
 }
 
 impl Problem {
@@ -94,7 +94,7 @@ impl Problem {
             number = line.parse().ok();
         }
         let mut message = message.to_owned();
-        let mut fragment = None;
+        let (mut fragment, mut data_line) = (None, None);
         while let Some(line) = lines.next() {
             if line.starts_with("psql:") {
                 break;
@@ -112,6 +112,14 @@ impl Problem {
                 // The line with the mark under it.
                 lines.next();
             } else if !line.trim().is_empty() {
+                if let Some(context) = line.strip_prefix("CONTEXT:  COPY ") {
+                    let number = context.split_once(", line ").map(|(_, rest)| {
+                        rest.split(|c: char| !c.is_ascii_digit())
+                            .next()
+                            .unwrap_or_default()
+                    });
+                    data_line = number.and_then(|digits| digits.parse().ok());
+                }
                 message.push('\n');
                 message.push_str(line.trim_end());
             }
@@ -121,13 +129,14 @@ impl Problem {
             line: number,
             message,
             fragment,
+            data_line,
         })
     }
 }
 
-/// The statement that ended on `line`, with the exact line of the error if `fragment` tells it, or else of its
+/// The statement that ended on `line`, with the exact line of the error if the problem tells it, or else of its
 /// beginning.
-fn find(path: &Path, line: usize, fragment: Option<&str>) -> io::Result<Option<(usize, String)>> {
+fn find(path: &Path, line: usize, problem: &Problem) -> io::Result<Option<(usize, String)>> {
     let mut items = Items::new(BufReader::new(File::open(path)?));
     // Where several statements end on one line, all of it counts as one.
     let mut range: Option<(usize, usize)> = None;
@@ -147,7 +156,11 @@ fn find(path: &Path, line: usize, fragment: Option<&str>) -> io::Result<Option<(
         return Ok(None);
     };
     let mut text = String::new();
-    let mut exact = None;
+    // Bad data of a COPY stands below the statement, its lines counted from there.
+    let mut exact = problem
+        .data_line
+        .map(|data| last + data)
+        .filter(|&exact| exact <= line);
     let lines = BufReader::new(File::open(path)?)
         .split(b'\n')
         .skip(first - 1)
@@ -155,7 +168,12 @@ fn find(path: &Path, line: usize, fragment: Option<&str>) -> io::Result<Option<(
     for (number, bytes) in (first..).zip(lines) {
         let bytes = bytes?;
         let content = String::from_utf8_lossy(&bytes);
-        if exact.is_none() && fragment.is_some_and(|fragment| content.contains(fragment)) {
+        if exact.is_none()
+            && problem
+                .fragment
+                .as_ref()
+                .is_some_and(|fragment| content.contains(fragment))
+        {
             exact = Some(number);
         }
         text.push_str(&content);

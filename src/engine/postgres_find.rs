@@ -1,4 +1,4 @@
-//! Finds the programs of a PostgreSQL installation.
+//! Finds the programs of a `PostgreSQL` installation.
 //!
 //! Distributions keep the server's programs off `PATH`, several versions side by side: Debian under
 //! `/usr/lib/postgresql/VERSION/bin`, the PGDG packages of Red Hat under `/usr/pgsql-VERSION/bin`, Homebrew and pip wheels in

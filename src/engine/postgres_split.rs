@@ -1,7 +1,7 @@
 //! Splits a `psql` script into statements and `psql`'s own commands.
 //!
 //! It knows comments, strings, dollar quotes, the data of `COPY … FROM STDIN` and bodies of SQL functions, as far as
-//! they decide where a statement ends (`psqlscan.l` of PostgreSQL). It reads a stream, so the size of a dump does
+//! they decide where a statement ends (`psqlscan.l` of `PostgreSQL`). It reads a stream, so the size of a dump does
 //! not matter, and it keeps a few words of each statement only.
 
 use std::io::{self, BufRead};
@@ -420,7 +420,6 @@ fn arguments(rest: &[u8]) -> (Vec<String>, usize) {
         let byte = rest[at];
         match quote {
             Some(end) if byte == end => quote = None,
-            Some(_) => word.get_or_insert_default().push(byte),
             None if byte == b'\'' || byte == b'"' => {
                 quote = Some(byte);
                 word.get_or_insert_default();
@@ -430,7 +429,7 @@ fn arguments(rest: &[u8]) -> (Vec<String>, usize) {
                 break;
             }
             None if byte.is_ascii_whitespace() => arguments.extend(word.take()),
-            None => word.get_or_insert_default().push(byte),
+            _ => word.get_or_insert_default().push(byte),
         }
         at += 1;
     }

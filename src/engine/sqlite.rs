@@ -1,4 +1,4 @@
-//! SQLite: no server, one file, worked on in this process by the bundled library.
+//! `SQLite`: no server, one file, worked on in this process by the bundled library.
 
 use std::fs;
 use std::io::{self, Read};
@@ -12,7 +12,7 @@ use crate::spec::Service;
 
 pub(super) const KEY: &str = "sqlite";
 
-/// The endings of what SQLite keeps beside a database: rollback journal, write-ahead log, index of the log.
+/// The endings of what `SQLite` keeps beside a database: rollback journal, write-ahead log, index of the log.
 const JOURNAL: &str = "-journal";
 const LOG: &str = "-wal";
 const INDEX: &str = "-shm";
@@ -96,12 +96,13 @@ impl Sqlite {
             .filter_map(|name| Some((name, service.settings.get(name)?.clone())))
             .collect();
         // Users may write the name with or without the file's ending.
-        let file =
-            if name.ends_with(".db") || name.ends_with(".sqlite") || name.ends_with(".sqlite3") {
-                name.clone()
-            } else {
-                format!("{name}.db")
-            };
+        let ending = Path::new(name)
+            .extension()
+            .and_then(|ending| ending.to_str());
+        let file = match ending {
+            Some("db" | "sqlite" | "sqlite3") => name.clone(),
+            _ => format!("{name}.db"),
+        };
         Ok(Self {
             place: Place::new(&service.name),
             file,
@@ -280,7 +281,7 @@ fn create(path: &Path, settings: &[(&'static str, String)]) -> Result<(), Engine
     connection.close().map_err(|(_, e)| failed(e))
 }
 
-/// Makes one setting, and reads it back: SQLite ignores values that it does not know.
+/// Makes one setting, and reads it back: `SQLite` ignores values that it does not know.
 fn set(connection: &Connection, name: &str, value: &str) -> Result<(), EngineError> {
     let failed = |e: rusqlite::Error| impossible(name, e.to_string());
     let quoted = value.replace('\'', "''");
@@ -328,7 +329,7 @@ fn number(name: &str, value: &str) -> Option<i64> {
     }
 }
 
-/// The SQLite databases directly in the data folder: the service's own, and any that a command made.
+/// The `SQLite` databases directly in the data folder: the service's own, and any that a command made.
 fn databases(data: &Path) -> Result<Vec<PathBuf>, EngineError> {
     let mut found = Vec::new();
     for path in files(data)? {
@@ -382,7 +383,7 @@ fn freeze(database: &Path) -> Result<(), EngineError> {
     clear_companions(database, true)
 }
 
-/// Removes what SQLite keeps beside a database when it is of no use, and refuses it when it is: a journal whose
+/// Removes what `SQLite` keeps beside a database when it is of no use, and refuses it when it is: a journal whose
 /// header was not cleared would be rolled back (<https://sqlite.org/fileformat2.html#the_rollback_journal>), a log has pages that a
 /// checkpoint can still bring in, so it counts only once that is `checkpointed`.
 fn clear_companions(database: &Path, checkpointed: bool) -> Result<(), EngineError> {

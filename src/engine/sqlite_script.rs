@@ -1,4 +1,4 @@
-//! Runs a SQLite script statement by statement, so that a failure is known by file, line and text.
+//! Runs a `SQLite` script statement by statement, so that a failure is known by file, line and text.
 //!
 //! A script that is loaded into a layer runs in transactions of Cowherd's own wherever it has none: the
 //! result is the same and a hundred times faster to reach. They end before every statement that can tell the
@@ -445,15 +445,12 @@ fn message(error: &rusqlite::Error) -> String {
     }
 }
 
-/// The error with the line in which SQLite stopped reading, where it says so.
+/// The error with the line in which `SQLite` stopped reading, where it says so.
 fn explained(name: &str, line: usize, text: &str, error: &rusqlite::Error) -> EngineError {
     let mut line = line;
     if let rusqlite::Error::SqlInputError { offset, .. } = error {
         let read = usize::try_from(*offset).unwrap_or(0).min(text.len());
-        line += text.as_bytes()[..read]
-            .iter()
-            .filter(|&&b| b == b'\n')
-            .count();
+        line += text.as_bytes()[..read].split(|&b| b == b'\n').count() - 1;
     }
     failed(name, Some(line), Some(text), &message(error))
 }

@@ -1,4 +1,4 @@
-//! Splits a SQLite script into statements and dot-commands, line by line, as the `sqlite3` shell does.
+//! Splits a `SQLite` script into statements and dot-commands, line by line, as the `sqlite3` shell does.
 //!
 //! Where a statement ends is decided by the rules of `sqlite3_complete()` (<https://sqlite.org/c3ref/complete.html>): at
 //! a semicolon outside of quotes and comments, and for `CREATE TRIGGER` at `; END;`. The script is read as a
@@ -255,7 +255,7 @@ impl<R: BufRead> Pieces<R> {
         let line = self.first_line;
         let text = String::from_utf8(std::mem::take(&mut self.statement)).map_err(|e| {
             let good = &e.as_bytes()[..e.utf8_error().valid_up_to()];
-            SplitError::Encoding(line + good.iter().filter(|&&b| b == b'\n').count())
+            SplitError::Encoding(line + good.split(|&b| b == b'\n').count() - 1)
         })?;
         Ok(Piece::Statement { text, line })
     }
