@@ -58,9 +58,13 @@ impl Entry {
     /// Whether overlayfs hides what lower layers have in this folder.
     ///
     /// # Errors
-    /// When the attribute can't be read.
-    pub fn is_opaque(&self) -> Result<bool, DiskError> {
-        Ok(self.kind() == Kind::Directory && xattr::is_opaque(&self.path)?)
+    /// When the attribute can't be read: that takes the right to list the folder.
+    pub fn is_opaque(&self, reach: Reach) -> Result<bool, DiskError> {
+        if self.kind() != Kind::Directory {
+            return Ok(false);
+        }
+        let _opened = Opened::if_closed(&self.path, &self.metadata, reach)?;
+        xattr::is_opaque(&self.path)
     }
 }
 
@@ -114,12 +118,7 @@ fn inside<E: From<DiskError>>(
     reach: Reach,
     visit: &mut dyn FnMut(&Entry) -> Result<(), E>,
 ) -> Result<(), E> {
-    let closed = reach == Reach::Force && metadata.mode() & 0o500 != 0o500;
-    let _opened = if closed {
-        Some(Opened::new(folder, metadata, 0o700)?)
-    } else {
-        None
-    };
+    let _opened = Opened::if_closed(folder, metadata, reach)?;
     let mut names = fs::read_dir(folder)
         .and_then(|entries| {
             entries
@@ -167,6 +166,16 @@ struct Opened<'a> {
 }
 
 impl<'a> Opened<'a> {
+    /// Opens a folder that its owner may not list.
+    fn if_closed(
+        path: &'a Path,
+        metadata: &Metadata,
+        reach: Reach,
+    ) -> Result<Option<Self>, DiskError> {
+        let closed = reach == Reach::Force && metadata.mode() & 0o500 != 0o500;
+        closed.then(|| Self::new(path, metadata, 0o700)).transpose()
+    }
+
     fn new(path: &'a Path, metadata: &Metadata, more: u32) -> Result<Self, DiskError> {
         let mode = metadata.mode() & 0o7777;
         fs::set_permissions(path, Permissions::from_mode(mode | more)).on("read", path)?;

@@ -71,7 +71,7 @@ fn record(entry: &Entry, reach: Reach) -> Result<EntryRecord, StoreError> {
         target: None,
     };
     match entry.kind() {
-        Kind::Directory if entry.is_opaque()? => "opaque".clone_into(&mut record.kind),
+        Kind::Directory if entry.is_opaque(reach)? => "opaque".clone_into(&mut record.kind),
         Kind::Directory => "directory".clone_into(&mut record.kind),
         Kind::File => {
             "file".clone_into(&mut record.kind);

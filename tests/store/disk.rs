@@ -1,10 +1,14 @@
 //! The file system below the store.
 
 use std::fs::{self, Permissions};
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, SystemTime};
+
+use nix::fcntl::{AT_FDCWD, OFlag, openat};
+use nix::sys::stat::{Mode, fchmod, mkdirat};
 
 use cowherd::disk::{self, DiskError, FileLock, Kind, LockMode, Reach};
 
@@ -185,14 +189,23 @@ fn a_tree_deeper_than_any_path_is_removed() {
     let root = folder.path().join("root");
     fs::create_dir(&root).unwrap();
     // 3,000 levels: more than there are descriptors, and a path longer than the system takes.
-    let script = "i=0; while [ $i -lt 3000 ]; do mkdir dddd && cd -P dddd || exit 1; i=$((i+1)); done; \
-                  echo > file; chmod 500 .";
-    let done = Command::new("bash")
-        .args(["-c", script])
-        .current_dir(&root)
-        .status()
-        .unwrap();
-    assert!(done.success());
+    let mode = Mode::from_bits_truncate(0o755);
+    let open = |at: BorrowedFd<'_>, name: &Path| {
+        openat(
+            at,
+            name,
+            OFlag::O_DIRECTORY | OFlag::O_CLOEXEC,
+            Mode::empty(),
+        )
+        .unwrap()
+    };
+    let mut at = open(AT_FDCWD, &root);
+    for _ in 0..3000 {
+        mkdirat(&at, "dddd", mode).unwrap();
+        at = open(at.as_fd(), Path::new("dddd"));
+    }
+    fchmod(&at, Mode::empty()).unwrap();
+    drop(at);
     disk::remove_tree(&root).unwrap();
     assert!(!root.exists());
 }
