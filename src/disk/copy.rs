@@ -12,10 +12,10 @@ use nix::errno::Errno;
 use nix::fcntl::AT_FDCWD;
 use nix::sys::stat::{Mode, UtimensatFlags, utimensat};
 use nix::sys::time::TimeSpec;
-use nix::unistd::{Whence, geteuid, lseek, mkfifo};
+use nix::unistd::{Whence, lseek, mkfifo};
 
 use super::walk::kind;
-use super::{Context as _, DiskError, Kind, remove_tree, xattr};
+use super::{Context as _, DiskError, Kind, is_root, remove_tree, xattr};
 
 /// What a copy cost.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -68,7 +68,7 @@ impl Copy {
         Self {
             done: Copied::default(),
             reflink: true,
-            root: geteuid().is_root(),
+            root: is_root(),
         }
     }
 

@@ -66,6 +66,12 @@ impl DiskError {
     }
 }
 
+/// Whether this process acts as root: then it can give files away, and others must get through
+/// the folders that it makes.
+pub fn is_root() -> bool {
+    nix::unistd::geteuid().is_root()
+}
+
 /// Says what was being done to which path when an input or output error came up.
 pub(crate) trait Context<T> {
     /// Wraps the error: *can't VERB PATH*.

@@ -68,8 +68,6 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use nix::unistd::geteuid;
-
 use crate::digest::Digest;
 use crate::disk::{self, Context as _, DiskError, FileLock};
 
@@ -143,7 +141,7 @@ impl Store {
     /// # Errors
     /// When the folder can't be made or read, holds something else, or a store of another format.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let folder_mode = if geteuid().is_root() { 0o755 } else { 0o700 };
+        let folder_mode = if disk::is_root() { 0o755 } else { 0o700 };
         if !path.exists() {
             fs::create_dir_all(path).on("create the store", path)?;
             set_mode(path, folder_mode)?;
