@@ -117,9 +117,10 @@ fn another_process() {
     match std::env::var("STORE_TEST_ROLE").unwrap().as_str() {
         "scratch" => {
             let scratch = store.scratch().unwrap();
-            fs::write(scratch.path().join("big"), [1; 100_000]).unwrap();
+            fs::write(scratch.path().join("big"), vec![1; 100_000]).unwrap();
             fs::create_dir(scratch.path().join("closed")).unwrap();
-            fs::set_permissions(scratch.path().join("closed"), Permissions::from_mode(0)).unwrap();
+            fs::set_permissions(scratch.path().join("closed"), Permissions::from_mode(0o000))
+                .unwrap();
             wait();
         }
         "build" => {
@@ -246,7 +247,7 @@ fn every_part_of_the_content_is_in_the_digest() {
     });
     layer("link", &|files| symlink("1", files.join("x")).unwrap());
     layer("another link", &|files| {
-        symlink("2", files.join("x")).unwrap()
+        symlink("2", files.join("x")).unwrap();
     });
     layer("folder", &|files| fs::create_dir(files.join("x")).unwrap());
     layer("socket", &|files| {
@@ -266,7 +267,7 @@ fn a_layer_keeps_modes_that_its_owner_could_not_read_through() {
     fs::write(files.join("closed/secret"), "1").unwrap();
     let mode = |path: &Path| fs::symlink_metadata(path).unwrap().permissions().mode() & 0o7777;
     for name in ["closed/secret", "closed"] {
-        fs::set_permissions(files.join(name), Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(files.join(name), Permissions::from_mode(0o000)).unwrap();
     }
     let layer = draft.seal(info("a", None)).unwrap();
     let closed = layer.files("db").unwrap().join("closed");

@@ -102,9 +102,9 @@ fn one_who_waited_for_a_removed_lock_file_gets_the_new_one() {
             })
             .collect();
         first.remove().unwrap();
-        waiting
-            .into_iter()
-            .for_each(|thread| thread.join().unwrap());
+        for thread in waiting {
+            thread.join().unwrap();
+        }
     });
     assert!(!path.exists());
 }
