@@ -143,12 +143,21 @@ impl Builder<'_> {
         Ok(state)
     }
 
-    fn failure(&self, source: StepError, step: &BuildStep, sink: &mut dyn FnMut(Event)) -> BuildError {
+    fn failure(
+        &self,
+        source: StepError,
+        step: &BuildStep,
+        sink: &mut dyn FnMut(Event),
+    ) -> BuildError {
         if matches!(source, StepError::Container(ContainerError::Interrupted)) || (self.stopped)() {
             return BuildError::Interrupted(step.snapshot.clone());
         }
         let (message, hint) = (event::in_words(&source), source.hint());
-        sink(Event::BuildFailed { step: step.clone(), message, hint });
+        sink(Event::BuildFailed {
+            step: step.clone(),
+            message,
+            hint,
+        });
         BuildError::Step {
             snapshot: step.snapshot.clone(),
             label: step.label.clone(),
@@ -177,9 +186,15 @@ impl Builder<'_> {
             return Ok(layer);
         }
         let label = format!("{}: {}", reference.snapshot, reference.label);
-        let mut waiting =
-            |holder: &str| sink(Event::BuildWaiting { step: reference.clone(), holder: holder.to_owned() });
-        let lock = self.store.lock_key_unless(self.stopped, &step.key, &label, &mut waiting)?;
+        let mut waiting = |holder: &str| {
+            sink(Event::BuildWaiting {
+                step: reference.clone(),
+                holder: holder.to_owned(),
+            })
+        };
+        let lock = self
+            .store
+            .lock_key_unless(self.stopped, &step.key, &label, &mut waiting)?;
         let lock = lock.ok_or(ContainerError::Interrupted)?;
         if let Some(layer) = self.store.find_on(&step.key, parent)? {
             sink(finished(&layer, None));
@@ -205,9 +220,23 @@ impl Builder<'_> {
         let engine = service_of(step, below)?;
         let (actions, services) = match &step.work {
             Work::Base(index) => {
-                let with_server = engine.base().get(*index).is_some_and(|base| base.with_server);
-                let services = if with_server { Services::Only(&*step.service) } else { Services::None };
-                (engine.base_actions(*index).into_iter().map(|action| (None, action)).collect(), services)
+                let with_server = engine
+                    .base()
+                    .get(*index)
+                    .is_some_and(|base| base.with_server);
+                let services = if with_server {
+                    Services::Only(&*step.service)
+                } else {
+                    Services::None
+                };
+                (
+                    engine
+                        .base_actions(*index)
+                        .into_iter()
+                        .map(|action| (None, action))
+                        .collect(),
+                    services,
+                )
             }
             Work::Scripts(scripts) => {
                 let mut actions = Vec::new();
@@ -241,11 +270,18 @@ impl Builder<'_> {
         }
         if let Work::Command { argv, environment } = &step.work {
             let mut command = Command::from_argv(argv);
-            command.envs(base_environment()).envs(container.environment()).envs(environment);
+            command
+                .envs(base_environment())
+                .envs(container.environment())
+                .envs(environment);
             command.current_dir(self.project);
             container.must_succeed(&step.label, &command, None, self.stop)?;
         }
-        for engine in below.services.iter().filter(|engine| services.include(engine.place().service())) {
+        for engine in below
+            .services
+            .iter()
+            .filter(|engine| services.include(engine.place().service()))
+        {
             for action in engine.freeze() {
                 if let Action::Exec(exec) = action {
                     self.exec(&mut container, engine, "freeze the database", None, &exec)?;
@@ -269,7 +305,9 @@ impl Builder<'_> {
         exec: &Exec,
     ) -> Result<(), StepError> {
         match container.must_succeed(what, &command_of(exec), exec.stdin.as_deref(), self.stop) {
-            Err(ContainerError::Command { output, .. }) => Err(engine.explain(script, &output).into()),
+            Err(ContainerError::Command { output, .. }) => {
+                Err(engine.explain(script, &output).into())
+            }
             other => Ok(other?),
         }
     }
@@ -299,7 +337,11 @@ impl Builder<'_> {
         for files in below.layers.iter().filter_map(|layer| layer.files(name)) {
             bring(&files, &data, &mut seen)?;
         }
-        for action in actions.into_iter().map(|(_, action)| action).chain(engine.freeze()) {
+        for action in actions
+            .into_iter()
+            .map(|(_, action)| action)
+            .chain(engine.freeze())
+        {
             if let Action::InProcess(act) = action {
                 act(&data)?;
             }
@@ -314,15 +356,30 @@ impl Builder<'_> {
 }
 
 fn service_of<'a>(step: &PlannedStep, state: &'a State) -> Result<&'a Arc<dyn Engine>, StepError> {
-    state.services.iter().find(|engine| engine.place().service() == step.service).ok_or_else(|| {
-        StepError::Draft(io::Error::other(format!("no service is named {}", step.service)))
-    })
+    state
+        .services
+        .iter()
+        .find(|engine| engine.place().service() == step.service)
+        .ok_or_else(|| {
+            StepError::Draft(io::Error::other(format!(
+                "no service is named {}",
+                step.service
+            )))
+        })
 }
 
 /// Brings the files of one layer to `data`, unless a layer above has had a say on them.
-fn bring(layer: &Path, data: &Path, seen: &mut HashSet<std::path::PathBuf>) -> Result<(), StepError> {
+fn bring(
+    layer: &Path,
+    data: &Path,
+    seen: &mut HashSet<std::path::PathBuf>,
+) -> Result<(), StepError> {
     disk::walk::<StepError>(layer, Reach::AsIs, &mut |entry| {
-        let hidden = entry.relative.ancestors().skip(1).any(|above| seen.contains(above));
+        let hidden = entry
+            .relative
+            .ancestors()
+            .skip(1)
+            .any(|above| seen.contains(above));
         if entry.kind() == Kind::Directory {
             fs::create_dir_all(data.join(&entry.relative)).map_err(StepError::Draft)?;
         } else if !hidden && seen.insert(entry.relative.clone()) && entry.kind() != Kind::Whiteout {

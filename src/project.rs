@@ -105,7 +105,13 @@ impl Project {
         store.sweep()?;
         let identity = Identity::of_caller()?;
         let folder = folder.canonicalize().map_err(ProjectError::Folder)?;
-        Ok(Host { store, identity, cgroups: Arc::default(), project: folder, reflink: Arc::default() })
+        Ok(Host {
+            store,
+            identity,
+            cgroups: Arc::default(),
+            project: folder,
+            reflink: Arc::default(),
+        })
     }
 
     /// The spec.
@@ -132,7 +138,10 @@ impl Project {
         for snapshot in plan::selected(&self.spec, wanted)? {
             if engines.of(&snapshot.services).is_none() {
                 let served = engine::for_services(&snapshot.services)?;
-                engines.0.push((snapshot.services.clone(), served.into_iter().map(Arc::from).collect()));
+                engines.0.push((
+                    snapshot.services.clone(),
+                    served.into_iter().map(Arc::from).collect(),
+                ));
             }
         }
         let plan = plan::plan(&self.spec, wanted, &|service| engines.identity(service))?;
@@ -159,12 +168,18 @@ impl Project {
             stopped: &stopped,
         };
         let mut prepared = Vec::new();
-        for snapshot in plan.snapshots.iter().filter(|planned| wanted.contains(&planned.name.as_str())) {
+        for snapshot in plan
+            .snapshots
+            .iter()
+            .filter(|planned| wanted.contains(&planned.name.as_str()))
+        {
             let services = engines.of(&snapshot.services).unwrap_or_default();
             let state = builder.build(snapshot, services, sink);
             if let Ok(state) = &state {
                 let chain: Vec<_> = state.layers.iter().rev().cloned().collect();
-                self.host.store.record_snapshot(&snapshot.name, &self.spec.file, &chain)?;
+                self.host
+                    .store
+                    .record_snapshot(&snapshot.name, &self.spec.file, &chain)?;
             }
             prepared.push((snapshot.name.clone(), state.map(Arc::new)));
         }
@@ -218,8 +233,15 @@ impl Project {
         };
         let mut results = Vec::new();
         let mut note = |event: Event| {
-            if let Event::AttemptFinished { test, attempt, retry: false } = &event
-                && !matches!(attempt.outcome, Outcome::Interrupted | Outcome::Error { .. })
+            if let Event::AttemptFinished {
+                test,
+                attempt,
+                retry: false,
+            } = &event
+                && !matches!(
+                    attempt.outcome,
+                    Outcome::Interrupted | Outcome::Error { .. }
+                )
             {
                 results.push(TestResult {
                     name: test.name.clone(),
@@ -237,16 +259,27 @@ impl Project {
         {
             tracing::warn!(%error, "can't remember the durations of this run");
         }
-        Ok(Finished { totals, fixture_failed: unbuilt > 0 || broken.get().is_some() })
+        Ok(Finished {
+            totals,
+            fixture_failed: unbuilt > 0 || broken.get().is_some(),
+        })
     }
 
     /// The run history; a run goes on without it.
     fn history(&self) -> Option<History> {
-        self.host.store.history().inspect_err(|error| tracing::warn!(%error, "no history of earlier runs")).ok()
+        self.host
+            .store
+            .history()
+            .inspect_err(|error| tracing::warn!(%error, "no history of earlier runs"))
+            .ok()
     }
 
     fn limits_in_words(&self, chosen: &[cases::Chosen]) -> String {
-        match chosen.iter().map(|test| test.case.limits).find(|limits| !limits.is_empty()) {
+        match chosen
+            .iter()
+            .map(|test| test.case.limits)
+            .find(|limits| !limits.is_empty())
+        {
             Some(limits) => self.host.cgroups().describe(&limits),
             None => "none asked for".to_owned(),
         }
@@ -258,7 +291,9 @@ impl Project {
 /// # Errors
 /// When there is no place for one, or it can't be used.
 pub fn open_store() -> Result<Store, ProjectError> {
-    Ok(Store::open(&Store::default_path(&|name| std::env::var_os(name))?)?)
+    Ok(Store::open(&Store::default_path(&|name| {
+        std::env::var_os(name)
+    })?)?)
 }
 
 /// The engines of a plan, shared by the snapshots with the same services.
@@ -273,17 +308,31 @@ impl Engines {
     }
 
     fn identity(&self, service: &Service) -> EngineIdentity {
-        let served = self.0.iter().flat_map(|(services, engines)| services.iter().zip(engines));
-        let engine = served.into_iter().find(|(known, _)| *known == service).map(|(_, engine)| engine);
+        let served = self
+            .0
+            .iter()
+            .flat_map(|(services, engines)| services.iter().zip(engines));
+        let engine = served
+            .into_iter()
+            .find(|(known, _)| *known == service)
+            .map(|(_, engine)| engine);
         engine.map_or_else(
-            || EngineIdentity { name: service.engine.clone(), version: String::new(), base: Vec::new() },
+            || EngineIdentity {
+                name: service.engine.clone(),
+                version: String::new(),
+                base: Vec::new(),
+            },
             |engine| EngineIdentity {
                 name: engine.name().to_owned(),
                 version: engine.version().to_owned(),
                 base: engine
                     .base()
                     .into_iter()
-                    .map(|base| BaseStep { label: base.label, fields: base.fields, settings: false })
+                    .map(|base| BaseStep {
+                        label: base.label,
+                        fields: base.fields,
+                        settings: false,
+                    })
                     .collect(),
             },
         )

@@ -5,6 +5,7 @@ mod house;
 mod migrate;
 mod plan;
 mod report;
+mod run;
 mod sandbox;
 mod spec;
 mod store;

@@ -1,12 +1,9 @@
 //! The sandbox: what a container sees, may do and leaves behind.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{Read, Seek};
 
-use std::path::Path;
-use std::time::{Duration, Instant};
-
-use cowherd::sandbox::{Command, Exit, Identity, Overlay, Running, Sandbox, SandboxError, Upper, Wake};
+use cowherd::sandbox::{Command, Exit, Identity, Running, Sandbox};
 
 use crate::support::userns;
 
@@ -15,7 +12,11 @@ fn sandbox() -> Sandbox {
 }
 
 fn null() -> File {
-    File::options().read(true).write(true).open("/dev/null").expect("/dev/null")
+    File::options()
+        .read(true)
+        .write(true)
+        .open("/dev/null")
+        .expect("/dev/null")
 }
 
 /// Runs a shell line and returns how it ended with all that it printed.
@@ -23,8 +24,12 @@ fn null() -> File {
 fn shell(container: &mut Running, line: &str) -> (Exit, String) {
     let mut output = tempfile::tempfile().expect("a file");
     let mut command = Command::new("/bin/sh");
-    command.args(["-c", line]).env("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin");
-    let slot = container.spawn(&command, [&null(), &output, &output]).expect("a shell");
+    command
+        .args(["-c", line])
+        .env("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin");
+    let slot = container
+        .spawn(&command, [&null(), &output, &output])
+        .expect("a shell");
     let exit = container.wait(slot, None, None).expect("an end");
     let mut text = String::new();
     output.rewind().expect("a file from its start");
@@ -57,5 +62,11 @@ fn mounts() {
         return;
     }
     let mut container = sandbox().start().expect("a container");
-    println!("{}", prints(&mut container, "cat /proc/self/mountinfo; cat /proc/self/status; id; ls -la /dev /run /run/cowherd /proc/self/fd; ip addr || cat /proc/net/dev; hostname; ps aux"));
+    println!(
+        "{}",
+        prints(
+            &mut container,
+            "cat /proc/self/mountinfo; cat /proc/self/status; id; ls -la /dev /run /run/cowherd /proc/self/fd; ip addr || cat /proc/net/dev; hostname; ps aux"
+        )
+    );
 }

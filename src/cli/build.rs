@@ -10,7 +10,11 @@ use super::{args, console};
 
 pub(super) fn build(args: &args::Build, color: ColorChoice) -> anyhow::Result<ExitCode> {
     let project = Project::open(args.spec.file.as_deref())?;
-    let all = project.spec().snapshots.iter().map(|snapshot| snapshot.name.as_str());
+    let all = project
+        .spec()
+        .snapshots
+        .iter()
+        .map(|snapshot| snapshot.name.as_str());
     let wanted: Vec<&str> = match args.snapshots.is_empty() {
         true => all.collect(),
         false => args.snapshots.iter().map(String::as_str).collect(),
@@ -31,5 +35,7 @@ pub(super) fn build(args: &args::Build, color: ColorChoice) -> anyhow::Result<Ex
             Err(_) => code = 101,
         }
     }
-    Ok(ExitCode::from(stop.asked().map_or(code, |signal| 128 + signal as u8)))
+    Ok(ExitCode::from(
+        stop.asked().map_or(code, |signal| 128 + signal as u8),
+    ))
 }

@@ -24,14 +24,24 @@ pub(super) fn exec(args: &args::Exec) -> anyhow::Result<ExitCode> {
 }
 
 /// Builds the one snapshot that is meant.
-pub(super) fn one_state(project: &Project, name: Option<&str>, stop: &Stop) -> anyhow::Result<Arc<State>> {
+pub(super) fn one_state(
+    project: &Project,
+    name: Option<&str>,
+    stop: &Stop,
+) -> anyhow::Result<Arc<State>> {
     let snapshots = &project.spec().snapshots;
     let name = match (name, snapshots.as_slice()) {
         (Some(name), _) => name,
         (None, [only]) => &only.name,
         (None, several) => {
-            let names: Vec<&str> = several.iter().map(|snapshot| snapshot.name.as_str()).collect();
-            let text = format!("choose a snapshot with -s: the spec has {}", names.join(", "));
+            let names: Vec<&str> = several
+                .iter()
+                .map(|snapshot| snapshot.name.as_str())
+                .collect();
+            let text = format!(
+                "choose a snapshot with -s: the spec has {}",
+                names.join(", ")
+            );
             return Err(Usage(text).into());
         }
     };
@@ -59,7 +69,11 @@ pub(super) fn in_container(
     let host = project.on();
     command.envs(state.environment());
     let here = std::env::current_dir()?;
-    let folder = if here.starts_with(&host.project) { &here } else { &host.project };
+    let folder = if here.starts_with(&host.project) {
+        &here
+    } else {
+        &host.project
+    };
     command.current_dir(folder).foreground(true);
     let setup = Setup {
         identity: host.identity,
@@ -70,7 +84,11 @@ pub(super) fn in_container(
         stop: Some(stop.killed()),
     };
     let mut container = Container::start(state, &setup)?;
-    let stdio = [&std::io::stdin() as _, &std::io::stdout() as _, &std::io::stderr() as _];
+    let stdio = [
+        &std::io::stdin() as _,
+        &std::io::stdout() as _,
+        &std::io::stderr() as _,
+    ];
     let ended = container.run(&command, stdio, None, Some(stop.killed()));
     take_terminal_back();
     let code = match ended? {

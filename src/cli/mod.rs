@@ -40,8 +40,12 @@ fn log(verbose: u8) {
     };
     let filter = tracing_subscriber::EnvFilter::try_from_env("COWHERD_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(format!("cowherd={level}")));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).without_time();
-    log.with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal()).init();
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .without_time();
+    log.with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
 }
 
 /// The report on standard error: live on a terminal, plain lines elsewhere.
@@ -51,6 +55,11 @@ fn console(color: ColorChoice) -> Box<dyn Report> {
         ColorChoice::Always => When::Always,
         ColorChoice::Never => When::Never,
     };
-    let choice = Console { color, progress: When::Auto };
-    report::console(choice, std::io::stderr().is_terminal(), |name| std::env::var_os(name))
+    let choice = Console {
+        color,
+        progress: When::Auto,
+    };
+    report::console(choice, std::io::stderr().is_terminal(), |name| {
+        std::env::var_os(name)
+    })
 }

@@ -13,7 +13,10 @@ pub(super) fn run(args: &args::Run, color: ColorChoice) -> anyhow::Result<ExitCo
     let project = Project::open(args.spec.file.as_deref())?;
     let mut reports = Reports::new(console(color));
     for (kind, path) in &args.report {
-        reports.add(format!("{kind}={}", path.display()), report::to_file(kind, path)?);
+        reports.add(
+            format!("{kind}={}", path.display()),
+            report::to_file(kind, path)?,
+        );
     }
     let request = Request {
         filters: args.filters.clone(),
@@ -30,5 +33,9 @@ pub(super) fn run(args: &args::Run, color: ColorChoice) -> anyhow::Result<ExitCo
     }
     let code = finished?.exit_code(&stop);
     // A report that is missing must not pass for a green build.
-    Ok(ExitCode::from(if code == 0 && !lost.is_empty() { 97 } else { code }))
+    Ok(ExitCode::from(if code == 0 && !lost.is_empty() {
+        97
+    } else {
+        code
+    }))
 }

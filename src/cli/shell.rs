@@ -15,17 +15,29 @@ pub(super) fn shell(args: &args::Shell) -> anyhow::Result<ExitCode> {
     let watch = schedule::watch(&stop)?;
     let state = exec::one_state(&project, args.snapshot.as_deref(), &stop)?;
     let engine = match &args.service {
-        Some(name) => state.services.iter().find(|engine| engine.place().service() == name),
+        Some(name) => state
+            .services
+            .iter()
+            .find(|engine| engine.place().service() == name),
         None => state.services.first(),
     };
     let Some(engine) = engine else {
-        let names: Vec<&str> = state.services.iter().map(|engine| engine.place().service()).collect();
-        let text = format!("the snapshot has no such service; it has {}", names.join(", "));
+        let names: Vec<&str> = state
+            .services
+            .iter()
+            .map(|engine| engine.place().service())
+            .collect();
+        let text = format!(
+            "the snapshot has no such service; it has {}",
+            names.join(", ")
+        );
         return Err(Usage(text).into());
     };
     let client = engine.client();
     let mut command = command_of(&client);
-    command.envs(test_environment(project.on())).envs(client.environment);
+    command
+        .envs(test_environment(project.on()))
+        .envs(client.environment);
     let code = exec::in_container(&project, &state, command, false, &stop);
     drop(watch);
     code

@@ -12,9 +12,18 @@ pub(super) fn sqlite_client(args: &args::SqliteClient) -> anyhow::Result<ExitCod
     let Some(script) = &args.script else {
         let (input, prompt) = (io::stdin(), io::stdin().is_terminal());
         let mut errors = io::stderr();
-        let well =
-            client::shell(&args.database, BufReader::new(input), &mut output, &mut errors, prompt)?;
-        return Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        let well = client::shell(
+            &args.database,
+            BufReader::new(input),
+            &mut output,
+            &mut errors,
+            prompt,
+        )?;
+        return Ok(if well {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        });
     };
     if let Err(error) = client::run_script(&args.database, script, &mut output) {
         // What it printed before comes first; a verdict is 1, as sqlite3 has it.

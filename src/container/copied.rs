@@ -22,11 +22,13 @@ impl CopiedUp {
         disk::walk::<DiskError>(upper, Reach::AsIs, &mut |entry| {
             if entry.kind() == Kind::File {
                 self.bytes += entry.allocated();
-                self.files.push((Path::new(service).join(&entry.relative), entry.allocated()));
+                self.files
+                    .push((Path::new(service).join(&entry.relative), entry.allocated()));
             }
             Ok(())
         })?;
-        self.files.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
+        self.files
+            .sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
         Ok(())
     }
 }

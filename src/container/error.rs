@@ -48,7 +48,10 @@ pub enum ContainerError {
         log: String,
     },
     /// A service wasn't ready in time.
-    #[error("can't use {service}: it was not ready within {after:?}{}", excerpt(log))]
+    #[error(
+        "can't use {service}: it was not ready within {after:?}{}",
+        excerpt(log)
+    )]
     NotReady {
         /// The service.
         service: String,
@@ -105,12 +108,14 @@ impl ContainerError {
             Self::Limits(error) => error.hint(),
             Self::Store(error) => error.hint(),
             Self::Engine(error) => error.hint(),
-            Self::NotReady { .. } => {
-                Some("is the machine overloaded? Fewer jobs (-j) give each container more of it".to_owned())
-            }
-            Self::Writable(error) if error.kind() == io::ErrorKind::StorageFull => {
-                Some("make room on the store's file system, or move the store: COWHERD_STORE=/elsewhere".to_owned())
-            }
+            Self::NotReady { .. } => Some(
+                "is the machine overloaded? Fewer jobs (-j) give each container more of it"
+                    .to_owned(),
+            ),
+            Self::Writable(error) if error.kind() == io::ErrorKind::StorageFull => Some(
+                "make room on the store's file system, or move the store: COWHERD_STORE=/elsewhere"
+                    .to_owned(),
+            ),
             _ => None,
         }
     }
@@ -118,7 +123,11 @@ impl ContainerError {
 
 fn excerpt(log: &str) -> String {
     let log = log.trim_end();
-    if log.is_empty() { String::new() } else { format!("; its last words:\n{log}") }
+    if log.is_empty() {
+        String::new()
+    } else {
+        format!("; its last words:\n{log}")
+    }
 }
 
 /// How a program ended, in words.

@@ -97,9 +97,11 @@ impl Container {
     pub fn start(state: &State, setup: &Setup<'_>) -> Result<Self, ContainerError> {
         let mut sandbox = Sandbox::new(setup.identity);
         let group = match &setup.limits {
-            Some((cgroups, limits)) if !limits.is_empty() => {
-                Some(cgroups.create(&state::group_name(), limits).map_err(ContainerError::Limits)?)
-            }
+            Some((cgroups, limits)) if !limits.is_empty() => Some(
+                cgroups
+                    .create(&state::group_name(), limits)
+                    .map_err(ContainerError::Limits)?,
+            ),
             _ => None,
         };
         if let Some(group) = &group {
@@ -119,7 +121,13 @@ impl Container {
             sandbox.overlay(overlay);
         }
         let running = sandbox.start().map_err(ContainerError::Sandbox)?;
-        let mut container = Self { running, group, services: Vec::new(), changes, state: state.clone() };
+        let mut container = Self {
+            running,
+            group,
+            services: Vec::new(),
+            changes,
+            state: state.clone(),
+        };
         container.start_services(setup)?;
         container.wait_until_ready(setup.stop)?;
         Ok(container)
@@ -132,21 +140,36 @@ impl Container {
             if !setup.services.include(engine.place().service()) {
                 continue;
             }
-            let Some(server) = engine.server(building) else { continue };
-            let name = format!("{} ({} {})", engine.place().service(), engine.name(), engine.version());
+            let Some(server) = engine.server(building) else {
+                continue;
+            };
+            let name = format!(
+                "{} ({} {})",
+                engine.place().service(),
+                engine.name(),
+                engine.version()
+            );
             let (log, theirs) = log_pipe().map_err(ContainerError::Writable)?;
             let slot = self
                 .running
                 .spawn(&command_of(&server.exec), [&null, &theirs, &theirs])
-                .map_err(|source| ContainerError::Start { service: name.clone(), source })?;
-            self.services.push(LiveService::new(name, slot, server, log));
+                .map_err(|source| ContainerError::Start {
+                    service: name.clone(),
+                    source,
+                })?;
+            self.services
+                .push(LiveService::new(name, slot, server, log));
         }
         Ok(())
     }
 
     fn wait_until_ready(&mut self, stop: Option<BorrowedFd<'_>>) -> Result<(), ContainerError> {
-        while let Some(deadline) =
-            self.services.iter().filter(|service| !service.ready).map(LiveService::deadline).min()
+        while let Some(deadline) = self
+            .services
+            .iter()
+            .filter(|service| !service.ready)
+            .map(LiveService::deadline)
+            .min()
         {
             match self.next(Some(deadline), stop)? {
                 Woken::Exited(slot, exit) => self.mourn(slot, exit)?,
@@ -168,7 +191,11 @@ impl Container {
 
     /// An error when the program that ended is a service.
     fn mourn(&mut self, slot: Slot, exit: Exit) -> Result<(), ContainerError> {
-        match self.services.iter_mut().find(|service| service.slot == slot) {
+        match self
+            .services
+            .iter_mut()
+            .find(|service| service.slot == slot)
+        {
             None => Ok(()),
             Some(service) => Err(ContainerError::Died {
                 service: service.name.clone(),
@@ -180,12 +207,21 @@ impl Container {
 
     /// Waits for the next thing to happen, and reads the services' logs meanwhile: a service whose
     /// log nobody reads would stand still once the pipe is full.
-    fn next(&mut self, deadline: Option<Instant>, stop: Option<BorrowedFd<'_>>) -> Result<Woken, ContainerError> {
+    fn next(
+        &mut self,
+        deadline: Option<Instant>,
+        stop: Option<BorrowedFd<'_>>,
+    ) -> Result<Woken, ContainerError> {
         let mut watched: Vec<BorrowedFd<'_>> = stop.into_iter().collect();
-        let logs: Vec<usize> =
-            (0..self.services.len()).filter(|index| self.services[*index].log().is_some()).collect();
+        let logs: Vec<usize> = (0..self.services.len())
+            .filter(|index| self.services[*index].log().is_some())
+            .collect();
         watched.extend(logs.iter().filter_map(|index| self.services[*index].log()));
-        match self.running.next(deadline, &watched).map_err(ContainerError::Sandbox)? {
+        match self
+            .running
+            .next(deadline, &watched)
+            .map_err(ContainerError::Sandbox)?
+        {
             Wake::Exited(slot, exit) => Ok(Woken::Exited(slot, exit)),
             Wake::Deadline => Ok(Woken::Deadline),
             Wake::Readable(0) if stop.is_some() => Ok(Woken::Stopped),
@@ -223,7 +259,10 @@ impl Container {
         deadline: Option<Instant>,
         stop: Option<BorrowedFd<'_>>,
     ) -> Result<Ended, ContainerError> {
-        let slot = self.running.spawn(command, stdio).map_err(ContainerError::Sandbox)?;
+        let slot = self
+            .running
+            .spawn(command, stdio)
+            .map_err(ContainerError::Sandbox)?;
         loop {
             match self.next(deadline, stop)? {
                 Woken::Exited(ended, exit) if ended == slot => return Ok(Ended::Exited(exit)),
@@ -242,7 +281,10 @@ impl Container {
             service.read_log();
             if service.log().is_none() {
                 let last_words = service.last_words();
-                text += &format!("{} has ended; its last words:\n{last_words}\n", service.name);
+                text += &format!(
+                    "{} has ended; its last words:\n{last_words}\n",
+                    service.name
+                );
             }
         }
         (!text.is_empty()).then_some(text)
@@ -281,7 +323,10 @@ impl Container {
         let errors = memory_file(b"").map_err(ContainerError::Writable)?;
         self.succeed(what, command, [&null()?, &output, &errors], &errors, stop)?;
         let mut bytes = Vec::new();
-        output.rewind().and_then(|()| output.read_to_end(&mut bytes)).map_err(ContainerError::Writable)?;
+        output
+            .rewind()
+            .and_then(|()| output.read_to_end(&mut bytes))
+            .map_err(ContainerError::Writable)?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
@@ -310,7 +355,9 @@ impl Container {
     /// A service that doesn't stop in time or not with success.
     pub fn stop_services(&mut self, stop: Option<BorrowedFd<'_>>) -> Result<(), ContainerError> {
         for service in &self.services {
-            self.running.signal(service.slot, service.server.stop_signal).map_err(ContainerError::Sandbox)?;
+            self.running
+                .signal(service.slot, service.server.stop_signal)
+                .map_err(ContainerError::Sandbox)?;
         }
         let deadline = Instant::now() + service::STOP_WITHIN;
         let mut left: Vec<Slot> = self.services.iter().map(|service| service.slot).collect();
@@ -320,7 +367,10 @@ impl Container {
                 Woken::Exited(slot, exit) => self.mourn(slot, exit)?,
                 Woken::Log => {}
                 Woken::Deadline => {
-                    let late = self.services.iter_mut().find(|service| left.contains(&service.slot));
+                    let late = self
+                        .services
+                        .iter_mut()
+                        .find(|service| left.contains(&service.slot));
                     let Some(late) = late else { break };
                     return Err(ContainerError::NotStopped {
                         service: late.name.clone(),
@@ -342,14 +392,18 @@ impl Container {
     pub fn copied_up(&self) -> Result<CopiedUp, ContainerError> {
         let mut copied = CopiedUp::default();
         for (service, changes) in &self.changes {
-            copied.add(service, &self.reach(changes)).map_err(ContainerError::Disk)?;
+            copied
+                .add(service, &self.reach(changes))
+                .map_err(ContainerError::Disk)?;
         }
         Ok(copied)
     }
 
     /// How often the kernel has ended a process of the container for want of memory.
     pub fn out_of_memory(&self) -> bool {
-        self.group.as_ref().is_some_and(|group| group.out_of_memory() > 0)
+        self.group
+            .as_ref()
+            .is_some_and(|group| group.out_of_memory() > 0)
     }
 }
 
@@ -376,7 +430,11 @@ enum Woken {
 /// # Errors
 /// When it can't be opened.
 pub fn null() -> Result<File, ContainerError> {
-    File::options().read(true).write(true).open("/dev/null").map_err(ContainerError::Writable)
+    File::options()
+        .read(true)
+        .write(true)
+        .open("/dev/null")
+        .map_err(ContainerError::Writable)
 }
 
 /// The data folder of one service: the state's layers, topmost first, under one writable layer.
@@ -385,11 +443,13 @@ fn overlay(state: &State, place: &Place, setup: &Setup<'_>) -> Result<Overlay, C
     let (uid, gid) = setup.identity.user();
     let own = |path: PathBuf| -> Result<PathBuf, ContainerError> {
         if setup.identity.is_root() {
-            std::os::unix::fs::chown(&path, Some(uid), Some(gid)).map_err(ContainerError::Writable)?;
+            std::os::unix::fs::chown(&path, Some(uid), Some(gid))
+                .map_err(ContainerError::Writable)?;
         }
         Ok(path)
     };
-    let relative = |path: PathBuf, root: &Path| path.strip_prefix(root).map(Path::to_owned).unwrap_or(path);
+    let relative =
+        |path: PathBuf, root: &Path| path.strip_prefix(root).map(Path::to_owned).unwrap_or(path);
     let upper = match setup.writable {
         Writable::Memory => Upper::Memory,
         Writable::Scratch(scratch) => Upper::Folder {
@@ -399,12 +459,21 @@ fn overlay(state: &State, place: &Place, setup: &Setup<'_>) -> Result<Overlay, C
         },
         Writable::Draft(draft) => Upper::Folder {
             path: draft.path().to_owned(),
-            upper: relative(own(draft.files(name).map_err(ContainerError::Store)?)?, draft.path()),
-            work: relative(own(draft.work(name).map_err(ContainerError::Store)?)?, draft.path()),
+            upper: relative(
+                own(draft.files(name).map_err(ContainerError::Store)?)?,
+                draft.path(),
+            ),
+            work: relative(
+                own(draft.work(name).map_err(ContainerError::Store)?)?,
+                draft.path(),
+            ),
         },
     };
-    let mut lower: Vec<PathBuf> =
-        state.layers.iter().filter_map(|layer| layer.lower(name).map(PathBuf::from)).collect();
+    let mut lower: Vec<PathBuf> = state
+        .layers
+        .iter()
+        .filter_map(|layer| layer.lower(name).map(PathBuf::from))
+        .collect();
     if lower.is_empty() {
         // overlayfs wants a lower folder; one that nothing is ever put into does.
         lower.push(Path::new(RUN).join("empty"));
@@ -454,7 +523,10 @@ pub fn command_of(exec: &Exec) -> Command {
         true => Command::new(Path::new(RUN).join("bin/cowherd")),
         false => Command::new(&exec.program),
     };
-    command.args(&exec.args).envs(base_environment()).envs(exec.environment.iter().map(|(k, v)| (k, v)));
+    command
+        .args(&exec.args)
+        .envs(base_environment())
+        .envs(exec.environment.iter().map(|(k, v)| (k, v)));
     if let Some(folder) = &exec.folder {
         command.current_dir(folder);
     }

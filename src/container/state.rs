@@ -39,7 +39,11 @@ impl State {
 
     /// The size in bytes of the largest file of the layers.
     pub fn largest_file(&self) -> u64 {
-        self.layers.iter().map(|layer| layer.largest_file()).max().unwrap_or(0)
+        self.layers
+            .iter()
+            .map(|layer| layer.largest_file())
+            .max()
+            .unwrap_or(0)
     }
 }
 
@@ -47,10 +51,16 @@ impl State {
 /// id back from it.
 pub(super) fn group_name() -> String {
     static NEXT: AtomicU64 = AtomicU64::new(0);
-    format!("{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+    format!(
+        "{}-{}",
+        std::process::id(),
+        NEXT.fetch_add(1, Ordering::Relaxed)
+    )
 }
 
 /// Whether the process that named a cgroup so still lives (`/proc/PID`, proc(5)).
 pub fn group_is_alive(name: &str) -> bool {
-    name.split('-').next().is_none_or(|pid| std::path::Path::new("/proc").join(pid).exists())
+    name.split('-')
+        .next()
+        .is_none_or(|pid| std::path::Path::new("/proc").join(pid).exists())
 }

@@ -8,8 +8,8 @@ mod copy;
 mod lock;
 mod remove;
 mod space;
-mod walk;
 mod unnamed;
+mod walk;
 mod xattr;
 
 use std::io;

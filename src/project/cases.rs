@@ -9,8 +9,8 @@ use super::{Prepared, Project, ProjectError, Request};
 use crate::container::{Container, ContainerError, Services, Setup, State, Writable, command_of};
 use crate::event::Event;
 use crate::plan::{self, CaseAction, PlannedTest};
-use crate::sandbox::cgroup::Limits;
 use crate::sandbox::Command;
+use crate::sandbox::cgroup::Limits;
 use crate::schedule::{Case, Host, Scheduled, Stop};
 use crate::spec::{Files, Test, TestKind};
 
@@ -27,7 +27,9 @@ pub(super) struct Chosen {
 pub(super) fn default_jobs(chosen: &[Chosen]) -> usize {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let largest = chosen.iter().map(|test| memory_of(&test.case)).max();
-    let (Some(each), Some(available)) = (largest, available_memory()) else { return cores };
+    let (Some(each), Some(available)) = (largest, available_memory()) else {
+        return cores;
+    };
     // Half of what is there is left to the tests themselves and to everybody else.
     let fit = usize::try_from(available / 2 / each.max(1)).unwrap_or(usize::MAX);
     cores.min(fit).max(1)
@@ -37,15 +39,28 @@ pub(super) fn default_jobs(chosen: &[Chosen]) -> usize {
 fn memory_of(case: &Case) -> u64 {
     const SERVER: u64 = 64 << 20;
     const FILES: u64 = 8 << 20;
-    let servers = case.state.services.iter().filter(|engine| engine.server(false).is_some()).count();
-    case.limits.memory.unwrap_or(FILES + SERVER * servers as u64)
+    let servers = case
+        .state
+        .services
+        .iter()
+        .filter(|engine| engine.server(false).is_some())
+        .count();
+    case.limits
+        .memory
+        .unwrap_or(FILES + SERVER * servers as u64)
 }
 
 /// `MemAvailable` of `/proc/meminfo`, in bytes (proc(5)).
 fn available_memory() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    line.split_whitespace().next()?.parse::<u64>().ok().map(|kib| kib * 1024)
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    line.split_whitespace()
+        .next()?
+        .parse::<u64>()
+        .ok()
+        .map(|kib| kib * 1024)
 }
 
 /// Builds what the chosen tests need and lists them; those whose snapshot could not be built are only
@@ -60,13 +75,18 @@ pub(super) fn choose(
     if spec.tests.is_empty() {
         return Err(ProjectError::NoTests);
     }
-    let fits = |name: &str| request.filters.is_empty() || request.filters.iter().any(|f| name.contains(f.as_str()));
+    let fits = |name: &str| {
+        request.filters.is_empty() || request.filters.iter().any(|f| name.contains(f.as_str()))
+    };
     // What an entry discovers is known only once its snapshot is there.
     let plain = plan::tests(spec, &|_| Vec::new())?;
     let mut wanted: Vec<&str> = Vec::new();
     for (index, test) in spec.tests.iter().enumerate() {
         let discovers = matches!(test.kind, TestKind::Discover { .. });
-        let needed = discovers || plain.iter().any(|case| case.entry == index && fits(&case.name));
+        let needed = discovers
+            || plain
+                .iter()
+                .any(|case| case.entry == index && fits(&case.name));
         if needed && !wanted.contains(&test.snapshot.as_str()) {
             wanted.push(&test.snapshot);
         }
@@ -80,26 +100,41 @@ pub(super) fn choose(
     }
     let discovered = discover(project, &prepared, stop)?;
     let all = plan::tests(spec, &|test| {
-        discovered.iter().find(|(name, _)| *name == test.name).map(|(_, lines)| lines.clone()).unwrap_or_default()
+        discovered
+            .iter()
+            .find(|(name, _)| *name == test.name)
+            .map(|(_, lines)| lines.clone())
+            .unwrap_or_default()
     })?;
     let known: Vec<String> = all.iter().map(|case| case.name.clone()).collect();
     let asked: Vec<PlannedTest> = all.into_iter().filter(|case| fits(&case.name)).collect();
     let unbuilt_entry = |entry: usize| {
         let snapshot = &spec.tests[entry].snapshot;
-        prepared.iter().any(|(name, state)| name == snapshot && state.is_err())
+        prepared
+            .iter()
+            .any(|(name, state)| name == snapshot && state.is_err())
     };
     // What an unbuilt entry would have discovered can't be known: it counts as one.
     let undiscovered = (0..spec.tests.len()).filter(|entry| {
         matches!(spec.tests[*entry].kind, TestKind::Discover { .. }) && unbuilt_entry(*entry)
     });
-    let unbuilt = undiscovered.count() + asked.iter().filter(|case| unbuilt_entry(case.entry)).count();
+    let unbuilt = undiscovered.count()
+        + asked
+            .iter()
+            .filter(|case| unbuilt_entry(case.entry))
+            .count();
     if asked.is_empty() && unbuilt == 0 {
         return Err(match request.filters.is_empty() {
             true => ProjectError::NoTests,
-            false => ProjectError::NoMatch { filters: request.filters.clone(), known },
+            false => ProjectError::NoMatch {
+                filters: request.filters.clone(),
+                known,
+            },
         });
     }
-    let chosen = asked.into_iter().filter_map(|case| chosen(project, request, &prepared, case));
+    let chosen = asked
+        .into_iter()
+        .filter_map(|case| chosen(project, request, &prepared, case));
     Ok((chosen.collect(), unbuilt))
 }
 
@@ -121,10 +156,22 @@ fn chosen(
     Some(Chosen { scheduled, case })
 }
 
-fn case(project: &Project, request: &Request, test: &Test, case: &PlannedTest, state: &Arc<State>) -> Case {
+fn case(
+    project: &Project,
+    request: &Request,
+    test: &Test,
+    case: &PlannedTest,
+    state: &Arc<State>,
+) -> Case {
     let host = project.on();
-    let snapshot = project.spec().snapshots.iter().find(|snapshot| snapshot.name == test.snapshot);
-    let limits = test.limits.or(snapshot.map(|snapshot| snapshot.limits).unwrap_or_default());
+    let snapshot = project
+        .spec()
+        .snapshots
+        .iter()
+        .find(|snapshot| snapshot.name == test.snapshot);
+    let limits = test
+        .limits
+        .or(snapshot.map(|snapshot| snapshot.limits).unwrap_or_default());
     let mut command = match (&case.action, state.services.first()) {
         (CaseAction::Sql(file), Some(engine)) => {
             let exec = engine.client_script(&file.path);
@@ -139,7 +186,10 @@ fn case(project: &Project, request: &Request, test: &Test, case: &PlannedTest, s
             command
         }
     };
-    command.envs(state.environment()).env("COWHERD_TEST", &case.name).envs(&test.environment);
+    command
+        .envs(state.environment())
+        .env("COWHERD_TEST", &case.name)
+        .envs(&test.environment);
     let folder = test.working_dir.as_deref().unwrap_or(Path::new(""));
     command.current_dir(host.project.join(folder));
     Case {
@@ -147,7 +197,11 @@ fn case(project: &Project, request: &Request, test: &Test, case: &PlannedTest, s
         command,
         timeout: request.timeout.or(test.timeout).unwrap_or(TIMEOUT),
         host_files: test.files == Files::Host,
-        limits: Limits { memory: limits.memory, pids: limits.pids, cpus: limits.cpus },
+        limits: Limits {
+            memory: limits.memory,
+            pids: limits.pids,
+            cpus: limits.cpus,
+        },
     }
 }
 
@@ -156,12 +210,21 @@ fn case(project: &Project, request: &Request, test: &Test, case: &PlannedTest, s
 pub fn test_environment(host: &Host) -> Vec<(OsString, OsString)> {
     let foreign = |name: &str| {
         name.starts_with("PG")
-            || ["DATABASE_URL", "TMPDIR", "XDG_RUNTIME_DIR", "MYSQL_HOST", "MYSQL_UNIX_PORT", "MYSQL_TCP_PORT", "REDIS_URL"]
-                .contains(&name)
+            || [
+                "DATABASE_URL",
+                "TMPDIR",
+                "XDG_RUNTIME_DIR",
+                "MYSQL_HOST",
+                "MYSQL_UNIX_PORT",
+                "MYSQL_TCP_PORT",
+                "REDIS_URL",
+            ]
+            .contains(&name)
             || (name == "HOME" && host.identity.is_root())
     };
-    let mut variables: Vec<(OsString, OsString)> =
-        std::env::vars_os().filter(|(name, _)| !name.to_str().is_some_and(foreign)).collect();
+    let mut variables: Vec<(OsString, OsString)> = std::env::vars_os()
+        .filter(|(name, _)| !name.to_str().is_some_and(foreign))
+        .collect();
     if host.identity.is_root() {
         variables.push(("HOME".into(), "/tmp".into()));
     }
@@ -176,9 +239,13 @@ fn discover(
 ) -> Result<Vec<(String, Vec<String>)>, ProjectError> {
     let mut lines = Vec::new();
     for test in &project.spec().tests {
-        let TestKind::Discover { discover, .. } = &test.kind else { continue };
+        let TestKind::Discover { discover, .. } = &test.kind else {
+            continue;
+        };
         let state = prepared.iter().find(|(name, _)| *name == test.snapshot);
-        let Some((_, Ok(state))) = state else { continue };
+        let Some((_, Ok(state))) = state else {
+            continue;
+        };
         let host = project.on();
         let setup = Setup {
             identity: host.identity,
@@ -189,14 +256,25 @@ fn discover(
             stop: Some(stop.killed()),
         };
         let mut command = Command::from_argv(&discover.argv());
-        command.envs(test_environment(host)).envs(state.environment()).envs(&test.environment);
-        command.current_dir(host.project.join(test.working_dir.as_deref().unwrap_or(Path::new(""))));
-        let printed = Container::start(state, &setup)
-            .and_then(|mut container| container.output_of(&test.name, &command, Some(stop.killed())));
+        command
+            .envs(test_environment(host))
+            .envs(state.environment())
+            .envs(&test.environment);
+        command.current_dir(
+            host.project
+                .join(test.working_dir.as_deref().unwrap_or(Path::new(""))),
+        );
+        let printed = Container::start(state, &setup).and_then(|mut container| {
+            container.output_of(&test.name, &command, Some(stop.killed()))
+        });
         match printed {
             Ok(text) => lines.push((test.name.clone(), text.lines().map(str::to_owned).collect())),
             Err(ContainerError::Command { exit, output, .. }) => {
-                return Err(ProjectError::Discover { entry: test.name.clone(), exit, output });
+                return Err(ProjectError::Discover {
+                    entry: test.name.clone(),
+                    exit,
+                    output,
+                });
             }
             Err(error) => return Err(error.into()),
         }

@@ -141,7 +141,11 @@ impl Sandbox {
 
     /// Puts the container in a cgroup, which must outlive the start.
     pub fn group(&mut self, group: &Group) -> &mut Self {
-        self.group_fds = group.join_files().iter().map(|file| sys::number(file)).collect();
+        self.group_fds = group
+            .join_files()
+            .iter()
+            .map(|file| sys::number(file))
+            .collect();
         self
     }
 
@@ -155,7 +159,9 @@ impl Sandbox {
         for fd in &self.group_fds {
             ops.push(Op::JoinGroup { fd: *fd });
         }
-        ops.push(Op::TakeControl { fd: sys::number(&control.as_fd()) });
+        ops.push(Op::TakeControl {
+            fd: sys::number(&control.as_fd()),
+        });
         ops.push(Op::DefaultSignals);
         let mut namespaces = CloneFlags::CLONE_NEWNS
             | CloneFlags::CLONE_NEWPID
@@ -168,7 +174,9 @@ impl Sandbox {
         }
         self.mounts(&mut ops, uid, gid)?;
         ops.push(Op::LoopbackUp);
-        ops.push(Op::HostName { name: c"cowherd".to_owned() });
+        ops.push(Op::HostName {
+            name: c"cowherd".to_owned(),
+        });
         ops.change_folder(Path::new("/"))?;
         if self.identity.is_root() {
             ops.push(Op::BecomeUser { uid, gid });
@@ -180,7 +188,10 @@ impl Sandbox {
         }
         ops.push(Op::NoNewPrivileges);
         ops.push(Op::DropCapabilities);
-        Ok(Program { namespaces, ops: ops.0 })
+        Ok(Program {
+            namespaces,
+            ops: ops.0,
+        })
     }
 
     fn mounts(&self, ops: &mut Ops, uid: u32, gid: u32) -> io::Result<()> {
@@ -199,7 +210,12 @@ impl Sandbox {
             recursive: true,
         });
         ops.mount("proc", Path::new("/proc"), MsFlags::MS_NOEXEC, None)?;
-        ops.mount("tmpfs", Path::new("/run"), MsFlags::empty(), Some(format!("mode=755,uid={uid},gid={gid}")))?;
+        ops.mount(
+            "tmpfs",
+            Path::new("/run"),
+            MsFlags::empty(),
+            Some(format!("mode=755,uid={uid},gid={gid}")),
+        )?;
         ops.folder(Path::new(RUN), 0o755, owner)?;
         ops.folder(Path::new(SCRATCH), 0o700, owner)?;
         ops.folder(&Path::new(RUN).join("empty"), 0o500, owner)?;
@@ -221,7 +237,12 @@ impl Sandbox {
             ops.folder(&staged, 0o755, owner)?;
             if *host {
                 ops.bind(folder, &staged, MsFlags::MS_REC)?;
-                ops.push(Op::Attributes { target: text(&staged)?, set: 0, clear: READ_ONLY, recursive: true });
+                ops.push(Op::Attributes {
+                    target: text(&staged)?,
+                    set: 0,
+                    clear: READ_ONLY,
+                    recursive: true,
+                });
             } else {
                 ops.overlay(&project_overlay(folder, &staged), owner)?;
             }
@@ -242,7 +263,10 @@ impl Sandbox {
     /// or where the container's user may not pass.
     fn place_project(&self, ops: &mut Ops, folder: &Path, staged: &Path) -> io::Result<()> {
         let (uid, gid) = self.identity.user();
-        let hidden = ["/tmp", "/var/tmp", "/run", "/dev"].map(Path::new).into_iter().find(|top| folder.starts_with(top));
+        let hidden = ["/tmp", "/var/tmp", "/run", "/dev"]
+            .map(Path::new)
+            .into_iter()
+            .find(|top| folder.starts_with(top));
         let start = match (hidden, self.identity.is_root()) {
             (Some(top), _) => Some(top.to_owned()),
             (None, true) => first_closed_ancestor(folder, uid, gid)?,
@@ -250,7 +274,12 @@ impl Sandbox {
         };
         if let Some(start) = start {
             if hidden.is_none() {
-                ops.mount("tmpfs", &start, MsFlags::empty(), Some("mode=755".to_owned()))?;
+                ops.mount(
+                    "tmpfs",
+                    &start,
+                    MsFlags::empty(),
+                    Some("mode=755".to_owned()),
+                )?;
             }
             let mut path = start.clone();
             for part in folder.strip_prefix(&start).unwrap_or(folder).components() {
@@ -306,8 +335,12 @@ fn text(path: &Path) -> io::Result<CString> {
 }
 
 fn string(text: &OsStr) -> io::Result<CString> {
-    CString::new(text.as_bytes())
-        .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, format!("a NUL byte in {text:?}")))
+    CString::new(text.as_bytes()).map_err(|_| {
+        io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!("a NUL byte in {text:?}"),
+        )
+    })
 }
 
 struct Ops(Vec<Op>);
@@ -318,7 +351,10 @@ impl Ops {
     }
 
     fn write(&mut self, path: &str, text: String) -> io::Result<()> {
-        self.push(Op::Write { path: string(OsStr::new(path))?, bytes: text.into_bytes() });
+        self.push(Op::Write {
+            path: string(OsStr::new(path))?,
+            bytes: text.into_bytes(),
+        });
         Ok(())
     }
 
@@ -335,11 +371,21 @@ impl Ops {
     }
 
     fn folder(&mut self, path: &Path, mode: u32, owner: Option<(u32, u32)>) -> io::Result<()> {
-        self.push(Op::MakeFolder { path: text(path)?, mode, owner });
+        self.push(Op::MakeFolder {
+            path: text(path)?,
+            mode,
+            owner,
+        });
         Ok(())
     }
 
-    fn mount(&mut self, kind: &str, target: &Path, flags: MsFlags, data: Option<String>) -> io::Result<()> {
+    fn mount(
+        &mut self,
+        kind: &str,
+        target: &Path,
+        flags: MsFlags,
+        data: Option<String>,
+    ) -> io::Result<()> {
         let name = string(OsStr::new(kind))?;
         self.push(Op::Mount {
             source: Some(name.clone()),
@@ -363,7 +409,9 @@ impl Ops {
     }
 
     fn bind_file(&mut self, source: &Path, target: &Path) -> io::Result<()> {
-        self.push(Op::MakeFile { path: text(target)? });
+        self.push(Op::MakeFile {
+            path: text(target)?,
+        });
         self.bind(source, target, MsFlags::empty())
     }
 
@@ -372,7 +420,12 @@ impl Ops {
         self.folder(&scratch, 0o700, owner)?;
         if let Upper::Folder { path, .. } = &overlay.upper {
             self.bind(path, &scratch, MsFlags::empty())?;
-            self.push(Op::Attributes { target: text(&scratch)?, set: 0, clear: READ_ONLY, recursive: false });
+            self.push(Op::Attributes {
+                target: text(&scratch)?,
+                set: 0,
+                clear: READ_ONLY,
+                recursive: false,
+            });
         }
         let (upper, work) = (overlay.changes(), overlay.work());
         self.folder(&upper, overlay.mode, owner)?;
@@ -390,10 +443,18 @@ impl Ops {
             options.extend_from_slice(layer.as_os_str().as_bytes());
         }
         if options.len() > 4095 {
-            let message = format!("{} layers don't fit in one page of mount options", overlay.lower.len());
+            let message = format!(
+                "{} layers don't fit in one page of mount options",
+                overlay.lower.len()
+            );
             return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         }
-        self.mount("overlay", &overlay.target, MsFlags::empty(), Some(String::from_utf8_lossy(&options).into_owned()))
+        self.mount(
+            "overlay",
+            &overlay.target,
+            MsFlags::empty(),
+            Some(String::from_utf8_lossy(&options).into_owned()),
+        )
     }
 
     /// A small `/dev`: built aside, since its files are bound from the host's, then moved into place.
@@ -421,7 +482,10 @@ impl Ops {
             ("stderr", "/proc/self/fd/2"),
             ("ptmx", "pts/ptmx"),
         ] {
-            self.push(Op::Link { target: string(OsStr::new(target))?, path: text(&stage.join(name))? });
+            self.push(Op::Link {
+                target: string(OsStr::new(target))?,
+                path: text(&stage.join(name))?,
+            });
         }
         self.folder(&stage.join("shm"), 0o1777, None)?;
         let terminals = stage.join("pts");

@@ -61,16 +61,25 @@ impl SandboxError {
             Self::Clone(Errno::ENOSPC | Errno::EUSERS) => {
                 "a limit on namespaces is reached: see /proc/sys/user/max_*_namespaces, or use fewer jobs (-j)"
             }
-            Self::Clone(Errno::EAGAIN) => "a limit on processes is reached: see `ulimit -u`, or use fewer jobs (-j)",
+            Self::Clone(Errno::EAGAIN) => {
+                "a limit on processes is reached: see `ulimit -u`, or use fewer jobs (-j)"
+            }
             Self::Clone(Errno::ENOMEM) => "there is too little memory: use fewer jobs (-j)",
             Self::Step { .. } => "`cowherd doctor` tries each part and says what this host refuses",
-            Self::Spawn { errno: Errno::ENOENT, .. } => {
-                "is the program installed, and its name spelled right? It is looked for in PATH"
-            }
-            Self::Spawn { errno: Errno::EACCES, .. } => {
+            Self::Spawn {
+                errno: Errno::ENOENT,
+                ..
+            } => "is the program installed, and its name spelled right? It is looked for in PATH",
+            Self::Spawn {
+                errno: Errno::EACCES,
+                ..
+            } => {
                 "is the file executable (chmod +x), and may other users read it and the folders above it?"
             }
-            Self::Spawn { errno: Errno::ENOEXEC, .. } => "does a script lack its first line, such as #!/bin/sh?",
+            Self::Spawn {
+                errno: Errno::ENOEXEC,
+                ..
+            } => "does a script lack its first line, such as #!/bin/sh?",
             Self::NoUser => "create one: useradd --system --no-create-home nobody",
             _ => return None,
         };

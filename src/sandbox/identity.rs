@@ -25,9 +25,17 @@ impl Identity {
     pub fn of_caller() -> Result<Self, SandboxError> {
         let (uid, gid) = (geteuid(), getegid());
         if !uid.is_root() {
-            return Ok(Self { uid: uid.as_raw(), gid: gid.as_raw(), root: false, user_namespace: true });
+            return Ok(Self {
+                uid: uid.as_raw(),
+                gid: gid.as_raw(),
+                root: false,
+                user_namespace: true,
+            });
         }
-        let nobody = User::from_name("nobody").ok().flatten().ok_or(SandboxError::NoUser)?;
+        let nobody = User::from_name("nobody")
+            .ok()
+            .flatten()
+            .ok_or(SandboxError::NoUser)?;
         Ok(Self {
             uid: nobody.uid.as_raw(),
             gid: nobody.gid.as_raw(),
@@ -54,7 +62,11 @@ impl Identity {
 }
 
 fn unprivileged_namespaces_allowed() -> bool {
-    let read = |path: &str| fs::read_to_string(path).ok().and_then(|text| text.trim().parse::<u64>().ok());
+    let read = |path: &str| {
+        fs::read_to_string(path)
+            .ok()
+            .and_then(|text| text.trim().parse::<u64>().ok())
+    };
     read("/proc/sys/user/max_user_namespaces") != Some(0)
         && read("/proc/sys/kernel/unprivileged_userns_clone") != Some(0)
         && read("/proc/sys/kernel/apparmor_restrict_unprivileged_userns").unwrap_or(0) == 0

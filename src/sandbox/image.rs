@@ -33,7 +33,10 @@ pub struct Command {
 impl Command {
     /// A program: a path, or a name that is looked up in the command's own `PATH`.
     pub fn new(program: impl AsRef<OsStr>) -> Self {
-        Self { program: program.as_ref().to_owned(), ..Self::default() }
+        Self {
+            program: program.as_ref().to_owned(),
+            ..Self::default()
+        }
     }
 
     /// A program with its arguments, from a list that isn't empty.
@@ -45,14 +48,19 @@ impl Command {
 
     /// Adds arguments.
     pub fn args<S: AsRef<OsStr>>(&mut self, arguments: impl IntoIterator<Item = S>) -> &mut Self {
-        self.arguments.extend(arguments.into_iter().map(|a| a.as_ref().to_owned()));
+        self.arguments
+            .extend(arguments.into_iter().map(|a| a.as_ref().to_owned()));
         self
     }
 
     /// Sets a variable; a later value replaces an earlier one.
     pub fn env(&mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> &mut Self {
         let (name, value) = (name.as_ref().to_owned(), value.as_ref().to_owned());
-        match self.environment.iter_mut().find(|(known, _)| *known == name) {
+        match self
+            .environment
+            .iter_mut()
+            .find(|(known, _)| *known == name)
+        {
             Some(known) => known.1 = value,
             None => self.environment.push((name, value)),
         }
@@ -97,8 +105,12 @@ impl Command {
             return vec![self.program.clone().into()];
         }
         let path = self.environment.iter().find(|(name, _)| name == "PATH");
-        let path = path.map_or(OsStr::new("/usr/local/bin:/usr/bin:/bin"), |(_, value)| value);
-        std::env::split_paths(path).map(|folder| Path::new(&folder).join(&self.program)).collect()
+        let path = path.map_or(OsStr::new("/usr/local/bin:/usr/bin:/bin"), |(_, value)| {
+            value
+        });
+        std::env::split_paths(path)
+            .map(|folder| Path::new(&folder).join(&self.program))
+            .collect()
     }
 
     /// Writes the image to a file in memory.
@@ -117,8 +129,10 @@ impl Command {
                 both
             })
             .collect();
-        let argv: Vec<&OsStr> =
-            [self.program.as_os_str()].into_iter().chain(self.arguments.iter().map(OsString::as_os_str)).collect();
+        let argv: Vec<&OsStr> = [self.program.as_os_str()]
+            .into_iter()
+            .chain(self.arguments.iter().map(OsString::as_os_str))
+            .collect();
         let strings = candidates
             .iter()
             .map(|path| Some(path.as_os_str()))

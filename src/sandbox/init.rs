@@ -27,7 +27,10 @@ pub(super) fn run(program: &Program, control: RawFd) -> Infallible {
     let mut report = control;
     for (index, op) in program.ops.iter().enumerate() {
         if let Err(errno) = op.perform() {
-            let failed = Message::SetupFailed { op: index as i32, errno: errno as i32 };
+            let failed = Message::SetupFailed {
+                op: index as i32,
+                errno: errno as i32,
+            };
             // A parent that is gone can't be told; the exit is all that's left either way.
             let _ = sys::write_fd(report, &failed.encode());
             sys::exit_now(1);
@@ -36,7 +39,9 @@ pub(super) fn run(program: &Program, control: RawFd) -> Infallible {
             report = CONTROL;
         }
     }
-    let Ok(children) = sys::child_signal() else { sys::exit_now(2) };
+    let Ok(children) = sys::child_signal() else {
+        sys::exit_now(2)
+    };
     if !say(Message::Ready) {
         sys::exit_now(0);
     }
@@ -51,9 +56,14 @@ fn serve(children: RawFd) -> ! {
     // The process in each slot; 0 is a free one.
     let mut slots = [0_i32; SLOTS];
     loop {
-        let (control, signal) = (sys::borrow_for_life(CONTROL), sys::borrow_for_life(children));
-        let mut watched =
-            [PollFd::new(control, PollFlags::POLLIN), PollFd::new(signal, PollFlags::POLLIN)];
+        let (control, signal) = (
+            sys::borrow_for_life(CONTROL),
+            sys::borrow_for_life(children),
+        );
+        let mut watched = [
+            PollFd::new(control, PollFlags::POLLIN),
+            PollFd::new(signal, PollFlags::POLLIN),
+        ];
         match poll(&mut watched, PollTimeout::NONE) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(_) => sys::exit_now(3),
@@ -78,7 +88,10 @@ fn reap(slots: &mut [i32; SLOTS]) {
         };
         if let Some(slot) = slots.iter().position(|known| *known == pid.as_raw()) {
             slots[slot] = 0;
-            if !say(Message::Exited { slot: slot as i32, status }) {
+            if !say(Message::Exited {
+                slot: slot as i32,
+                status,
+            }) {
                 sys::exit_now(0);
             }
         }
@@ -97,8 +110,14 @@ fn obey(slots: &mut [i32; SLOTS]) {
     match Message::decode(&bytes[..length]) {
         Some(Message::Spawn { slot, foreground }) => {
             let answer = match start(slots, slot, fds, foreground) {
-                Ok(pid) => Message::Started { slot, pid: pid.as_raw() },
-                Err(errno) => Message::SpawnFailed { slot, errno: errno as i32 },
+                Ok(pid) => Message::Started {
+                    slot,
+                    pid: pid.as_raw(),
+                },
+                Err(errno) => Message::SpawnFailed {
+                    slot,
+                    errno: errno as i32,
+                },
             };
             if !say(answer) {
                 sys::exit_now(0);
@@ -106,7 +125,9 @@ fn obey(slots: &mut [i32; SLOTS]) {
         }
         Some(Message::Signal { slot, signal }) => {
             let pid = slots.get(slot as usize).copied().unwrap_or(0);
-            if pid > 0 && let Ok(signal) = nix::sys::signal::Signal::try_from(signal) {
+            if pid > 0
+                && let Ok(signal) = nix::sys::signal::Signal::try_from(signal)
+            {
                 // The program may have ended meanwhile; its end is reported by itself.
                 let _ = nix::sys::signal::kill(Pid::from_raw(-pid), signal);
             }
@@ -120,14 +141,23 @@ fn obey(slots: &mut [i32; SLOTS]) {
     }
 }
 
-fn start(slots: &mut [i32; SLOTS], slot: i32, fds: [RawFd; 4], foreground: bool) -> Result<Pid, Errno> {
+fn start(
+    slots: &mut [i32; SLOTS],
+    slot: i32,
+    fds: [RawFd; 4],
+    foreground: bool,
+) -> Result<Pid, Errno> {
     let place = slots.get_mut(slot as usize).ok_or(Errno::EINVAL)?;
     let [image, input, output, error] = fds;
     if *place != 0 || fds.contains(&-1) {
         return Err(Errno::EINVAL);
     }
     let image = sys::Image::map(image)?;
-    let session = if foreground { Session::Foreground } else { Session::Own };
+    let session = if foreground {
+        Session::Foreground
+    } else {
+        Session::Own
+    };
     let pid = sys::spawn(&image, [input, output, error], session)?;
     *place = pid.as_raw();
     Ok(pid)

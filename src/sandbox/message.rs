@@ -65,7 +65,10 @@ impl Message {
         Some(match kind {
             1 => Self::SetupFailed { op: a, errno: b },
             2 => Self::Ready,
-            3 => Self::Spawn { slot: a, foreground: b != 0 },
+            3 => Self::Spawn {
+                slot: a,
+                foreground: b != 0,
+            },
             4 => Self::Started { slot: a, pid: b },
             5 => Self::SpawnFailed { slot: a, errno: b },
             6 => Self::Signal { slot: a, signal: b },

@@ -39,7 +39,9 @@ impl Program {
 
     /// The step `index` in words: *mount overlay on /run/cowherd/db/data*.
     pub fn step(&self, index: usize) -> String {
-        self.ops.get(index).map_or_else(|| "set up the container".to_owned(), Op::to_string)
+        self.ops
+            .get(index)
+            .map_or_else(|| "set up the container".to_owned(), Op::to_string)
     }
 
     /// Puts a step that always fails with `ENOENT` in the place of step `index`, so that a loop over
@@ -47,7 +49,9 @@ impl Program {
     pub fn fail_at(&mut self, index: usize) {
         // The control socket has to be taken all the same, or nobody hears of the failure.
         if let Some(op) = self.ops.get_mut(index) {
-            *op = Op::ChangeFolder { path: c"/nonexistent/cowherd".to_owned() };
+            *op = Op::ChangeFolder {
+                path: c"/nonexistent/cowherd".to_owned(),
+            };
         }
     }
 }
@@ -64,11 +68,26 @@ pub(super) enum Op {
     /// Writes a file of `/proc`.
     Write { path: CString, bytes: Vec<u8> },
     /// mount(2).
-    Mount { source: Option<CString>, target: CString, kind: Option<CString>, flags: MsFlags, data: Option<CString> },
+    Mount {
+        source: Option<CString>,
+        target: CString,
+        kind: Option<CString>,
+        flags: MsFlags,
+        data: Option<CString>,
+    },
     /// mount_setattr(2).
-    Attributes { target: CString, set: u64, clear: u64, recursive: bool },
+    Attributes {
+        target: CString,
+        set: u64,
+        clear: u64,
+        recursive: bool,
+    },
     /// A folder, if there is none.
-    MakeFolder { path: CString, mode: u32, owner: Option<(u32, u32)> },
+    MakeFolder {
+        path: CString,
+        mode: u32,
+        owner: Option<(u32, u32)>,
+    },
     /// An empty file, as a place to mount a file on.
     MakeFile { path: CString },
     /// A symbolic link.
@@ -102,16 +121,25 @@ impl Op {
                 Ok(())
             }
             Self::Write { path, bytes } => sys::write_file(path, bytes),
-            Self::Mount { source, target, kind, flags, data } => mount(
+            Self::Mount {
+                source,
+                target,
+                kind,
+                flags,
+                data,
+            } => mount(
                 source.as_deref(),
                 target.as_c_str(),
                 kind.as_deref(),
                 *flags,
                 data.as_deref(),
             ),
-            Self::Attributes { target, set, clear, recursive } => {
-                sys::mount_attributes(target, *set, *clear, *recursive)
-            }
+            Self::Attributes {
+                target,
+                set,
+                clear,
+                recursive,
+            } => sys::mount_attributes(target, *set, *clear, *recursive),
             Self::MakeFolder { path, mode, owner } => make_folder(path, *mode, *owner),
             Self::MakeFile { path } => sys::make_file(path),
             Self::Link { target, path } => {
@@ -170,13 +198,23 @@ impl fmt::Display for Op {
             Self::TakeControl { .. } => write!(f, "close inherited descriptors"),
             Self::DefaultSignals => write!(f, "reset signals"),
             Self::Write { path, .. } => write!(f, "write {}", text(path)),
-            Self::Mount { source, target, kind, flags, .. } => {
+            Self::Mount {
+                source,
+                target,
+                kind,
+                flags,
+                ..
+            } => {
                 let target = text(target);
                 let source = source.as_deref().map(text).unwrap_or_default();
                 match kind {
                     Some(kind) => write!(f, "mount {} on {target}", text(kind)),
-                    None if flags.contains(MsFlags::MS_MOVE) => write!(f, "move the mount {source} to {target}"),
-                    None if flags.contains(MsFlags::MS_BIND) => write!(f, "mount {source} on {target}"),
+                    None if flags.contains(MsFlags::MS_MOVE) => {
+                        write!(f, "move the mount {source} to {target}")
+                    }
+                    None if flags.contains(MsFlags::MS_BIND) => {
+                        write!(f, "mount {source} on {target}")
+                    }
                     None => write!(f, "make the mounts below {target} private"),
                 }
             }

@@ -85,23 +85,42 @@ impl Sandbox {
     ///
     /// # Errors
     /// As [`Sandbox::start`].
-    pub fn start_changed(&self, change: impl FnOnce(&mut Program)) -> Result<Running, SandboxError> {
-        let pair = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC);
+    pub fn start_changed(
+        &self,
+        change: impl FnOnce(&mut Program),
+    ) -> Result<Running, SandboxError> {
+        let pair = socketpair(
+            AddressFamily::Unix,
+            SockType::SeqPacket,
+            None,
+            SockFlag::SOCK_CLOEXEC,
+        );
         let (ours, theirs) = pair.map_err(|errno| SandboxError::Conversation(errno.into()))?;
-        let mut program = self.compile(theirs.as_fd()).map_err(SandboxError::Describe)?;
+        let mut program = self
+            .compile(theirs.as_fd())
+            .map_err(SandboxError::Describe)?;
         change(&mut program);
         let control = theirs.as_raw_fd();
         let pid = sys::clone_process(program.namespaces, || init::run(&program, control))
             .map_err(SandboxError::Clone)?;
         drop(theirs);
-        let mut running =
-            Running { pid, control: ours, busy: [false; SLOTS], exits: VecDeque::new(), ended: false };
+        let mut running = Running {
+            pid,
+            control: ours,
+            busy: [false; SLOTS],
+            exits: VecDeque::new(),
+            ended: false,
+        };
         match running.receive() {
             Ok(Message::Ready) => Ok(running),
             Ok(Message::SetupFailed { op, errno }) => {
                 let index = op as usize;
                 let step = program.step(index);
-                Err(SandboxError::Step { index, step, errno: Errno::from_raw(errno) })
+                Err(SandboxError::Step {
+                    index,
+                    step,
+                    errno: Errno::from_raw(errno),
+                })
             }
             Ok(other) => Err(unexpected(other)),
             Err(error) => Err(error),
@@ -131,26 +150,50 @@ impl Running {
     ///
     /// # Errors
     /// When it can't be executed.
-    pub fn spawn(&mut self, command: &Command, stdio: [&dyn AsFd; 3]) -> Result<Slot, SandboxError> {
-        let index = self.busy.iter().position(|busy| !busy).ok_or(SandboxError::Slots(SLOTS))?;
+    pub fn spawn(
+        &mut self,
+        command: &Command,
+        stdio: [&dyn AsFd; 3],
+    ) -> Result<Slot, SandboxError> {
+        let index = self
+            .busy
+            .iter()
+            .position(|busy| !busy)
+            .ok_or(SandboxError::Slots(SLOTS))?;
         let slot = Slot(index as i32);
         let image = command.image().map_err(SandboxError::Stdio)?;
-        let order = Message::Spawn { slot: slot.0, foreground: command.is_foreground() }.encode();
+        let order = Message::Spawn {
+            slot: slot.0,
+            foreground: command.is_foreground(),
+        }
+        .encode();
         let [input, output, error] = stdio.map(|fd| fd.as_fd().as_raw_fd());
         let fds = [image.as_raw_fd(), input, output, error];
         let message = [IoSlice::new(&order)];
         let rights = [ControlMessage::ScmRights(&fds)];
-        sendmsg::<()>(self.control.as_raw_fd(), &message, &rights, MsgFlags::MSG_NOSIGNAL, None)
-            .map_err(|errno| self.broken(errno))?;
+        sendmsg::<()>(
+            self.control.as_raw_fd(),
+            &message,
+            &rights,
+            MsgFlags::MSG_NOSIGNAL,
+            None,
+        )
+        .map_err(|errno| self.broken(errno))?;
         loop {
             match self.receive()? {
                 Message::Started { slot: started, .. } if started == slot.0 => {
                     self.busy[index] = true;
                     return Ok(slot);
                 }
-                Message::SpawnFailed { slot: failed, errno } if failed == slot.0 => {
+                Message::SpawnFailed {
+                    slot: failed,
+                    errno,
+                } if failed == slot.0 => {
                     let program = command.program().to_string_lossy().into_owned();
-                    return Err(SandboxError::Spawn { program, errno: Errno::from_raw(errno) });
+                    return Err(SandboxError::Spawn {
+                        program,
+                        errno: Errno::from_raw(errno),
+                    });
                 }
                 Message::Exited { slot, status } => self.note_exit(slot, status),
                 other => return Err(unexpected(other)),
@@ -163,7 +206,11 @@ impl Running {
     /// # Errors
     /// When the container is gone.
     pub fn signal(&mut self, slot: Slot, signal: i32) -> Result<(), SandboxError> {
-        let order = Message::Signal { slot: slot.0, signal }.encode();
+        let order = Message::Signal {
+            slot: slot.0,
+            signal,
+        }
+        .encode();
         send(self.control.as_raw_fd(), &order, MsgFlags::MSG_NOSIGNAL)
             .map(drop)
             .map_err(|errno| self.broken(errno))
@@ -185,12 +232,16 @@ impl Running {
             let mut fds = vec![PollFd::new(self.control.as_fd(), PollFlags::POLLIN)];
             fds.extend(watched.iter().map(|fd| PollFd::new(*fd, PollFlags::POLLIN)));
             match poll(&mut fds, timeout(deadline)) {
-                Ok(0) if deadline.is_some_and(|at| Instant::now() >= at) => return Ok(Wake::Deadline),
+                Ok(0) if deadline.is_some_and(|at| Instant::now() >= at) => {
+                    return Ok(Wake::Deadline);
+                }
                 Ok(_) | Err(Errno::EINTR) => {}
                 Err(errno) => return Err(SandboxError::Conversation(errno.into())),
             }
-            let ready: Vec<bool> =
-                fds.iter().map(|fd| fd.revents().is_some_and(|events| !events.is_empty())).collect();
+            let ready: Vec<bool> = fds
+                .iter()
+                .map(|fd| fd.revents().is_some_and(|events| !events.is_empty()))
+                .collect();
             if ready[0] {
                 match self.receive()? {
                     Message::Exited { slot, status } => self.note_exit(slot, status),
@@ -236,12 +287,16 @@ impl Running {
         deadline: Option<Instant>,
         stop: Option<BorrowedFd<'_>>,
     ) -> Result<Exit, SandboxError> {
-        self.wait_for(slot, deadline, stop)?.ok_or(SandboxError::Gone)
+        self.wait_for(slot, deadline, stop)?
+            .ok_or(SandboxError::Gone)
     }
 
     /// How a program that ended earlier did so, if it has and nobody was told yet.
     pub fn ended(&self, slot: Slot) -> Option<Exit> {
-        self.exits.iter().find(|(known, _)| *known == slot).map(|(_, exit)| *exit)
+        self.exits
+            .iter()
+            .find(|(known, _)| *known == slot)
+            .map(|(_, exit)| *exit)
     }
 
     /// Kills everything in the container and waits until the kernel has taken it apart.
@@ -253,7 +308,11 @@ impl Running {
         if let Some(busy) = self.busy.get_mut(slot as usize) {
             *busy = false;
         }
-        let exit = if status & 0x7f == 0 { Exit::Code(status >> 8) } else { Exit::Signal(status & 0x7f) };
+        let exit = if status & 0x7f == 0 {
+            Exit::Code(status >> 8)
+        } else {
+            Exit::Signal(status & 0x7f)
+        };
         self.exits.push_back((Slot(slot), exit));
     }
 
@@ -298,9 +357,14 @@ impl Drop for Running {
 }
 
 fn timeout(deadline: Option<Instant>) -> PollTimeout {
-    let Some(deadline) = deadline else { return PollTimeout::NONE };
+    let Some(deadline) = deadline else {
+        return PollTimeout::NONE;
+    };
     let left = deadline.saturating_duration_since(Instant::now());
     // Rounded up: a poll that comes back just before the deadline would spin.
-    let left = left.saturating_add(Duration::from_micros(999)).as_millis().min(i32::MAX as u128);
+    let left = left
+        .saturating_add(Duration::from_micros(999))
+        .as_millis()
+        .min(i32::MAX as u128);
     PollTimeout::try_from(left as i32).unwrap_or(PollTimeout::MAX)
 }

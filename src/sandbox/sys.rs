@@ -25,7 +25,10 @@ use nix::unistd::Pid;
 ///
 /// # Errors
 /// The system call's: `EPERM` where user namespaces are denied, `ENOSPC` or `EUSERS` at a limit.
-pub(super) fn clone_process(flags: CloneFlags, child: impl FnOnce() -> Infallible) -> Result<Pid, Errno> {
+pub(super) fn clone_process(
+    flags: CloneFlags,
+    child: impl FnOnce() -> Infallible,
+) -> Result<Pid, Errno> {
     // A handler of the parent's must not run in the child, where it would write to the parent's pipes.
     let mask = block_signals();
     let flags = c_long::from(flags.bits() | libc::SIGCHLD);
@@ -95,7 +98,11 @@ pub(super) fn child_signal() -> Result<RawFd, Errno> {
     unsafe { libc::sigaddset(&raw mut children, libc::SIGCHLD) };
     // SAFETY: -1 asks for a new descriptor; the set is a live local.
     let fd = unsafe {
-        libc::signalfd(-1, &raw const children, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK)
+        libc::signalfd(
+            -1,
+            &raw const children,
+            libc::SFD_CLOEXEC | libc::SFD_NONBLOCK,
+        )
     };
     Errno::result(fd)
 }
@@ -202,7 +209,12 @@ fn open(path: &CStr, flags: c_int) -> Result<RawFd, Errno> {
 ///
 /// # Errors
 /// `EPERM` for an attribute that a more privileged namespace has locked.
-pub(super) fn mount_attributes(target: &CStr, set: u64, clear: u64, recursive: bool) -> Result<(), Errno> {
+pub(super) fn mount_attributes(
+    target: &CStr,
+    set: u64,
+    clear: u64,
+    recursive: bool,
+) -> Result<(), Errno> {
     #[repr(C)]
     struct MountAttr {
         set: u64,
@@ -210,7 +222,12 @@ pub(super) fn mount_attributes(target: &CStr, set: u64, clear: u64, recursive: b
         propagation: u64,
         user_namespace: u64,
     }
-    let attributes = MountAttr { set, clear, propagation: 0, user_namespace: 0 };
+    let attributes = MountAttr {
+        set,
+        clear,
+        propagation: 0,
+        user_namespace: 0,
+    };
     let flags = if recursive { libc::AT_RECURSIVE } else { 0 };
     // SAFETY: the path is NUL-terminated, the structure is live and has the layout of
     // `struct mount_attr`, whose size is passed.
@@ -242,7 +259,8 @@ pub(super) fn loopback_up() -> Result<(), Errno> {
     request.ifr_name[1] = b'o' as c_char;
     request.ifr_ifru.ifru_flags = libc::IFF_UP as i16;
     // SAFETY: SIOCSIFFLAGS reads an `ifreq`, which is live and filled in.
-    let done = Errno::result(unsafe { libc::ioctl(fd, libc::SIOCSIFFLAGS as _, &raw const request) });
+    let done =
+        Errno::result(unsafe { libc::ioctl(fd, libc::SIOCSIFFLAGS as _, &raw const request) });
     close_raw(fd);
     done.map(drop)
 }
@@ -257,7 +275,15 @@ pub(super) fn drop_capabilities() -> Result<(), Errno> {
         unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) };
     }
     // SAFETY: PR_CAP_AMBIENT_CLEAR_ALL takes no pointer.
-    unsafe { libc::prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) };
+    unsafe {
+        libc::prctl(
+            libc::PR_CAP_AMBIENT,
+            libc::PR_CAP_AMBIENT_CLEAR_ALL,
+            0,
+            0,
+            0,
+        )
+    };
     // `struct __user_cap_header_struct` of version 3, this thread; then two empty data records.
     let header: [u32; 2] = [0x2008_0522, 0];
     let empty: [u32; 6] = [0; 6];
@@ -304,11 +330,17 @@ pub(super) fn stay_dumpable() -> Result<(), Errno> {
 ///
 /// # Errors
 /// Those of recvmsg(2); `EMSGSIZE` for a message with more descriptors than were expected.
-pub(super) fn receive(socket: RawFd, buffer: &mut [u8], fds: &mut [RawFd; 4]) -> Result<Option<usize>, Errno> {
+pub(super) fn receive(
+    socket: RawFd,
+    buffer: &mut [u8],
+    fds: &mut [RawFd; 4],
+) -> Result<Option<usize>, Errno> {
     // Room for four descriptors, aligned as `cmsghdr` wants it.
     let mut control = [0_u64; 8];
-    let mut part =
-        libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
+    let mut part = libc::iovec {
+        iov_base: buffer.as_mut_ptr().cast(),
+        iov_len: buffer.len(),
+    };
     // SAFETY: `msghdr` is plain data, for which all zeroes is a value.
     let mut header: libc::msghdr = unsafe { zeroed() };
     header.msg_iov = &raw mut part;
@@ -384,7 +416,10 @@ impl Image {
         if base == libc::MAP_FAILED {
             return Err(Errno::last());
         }
-        let image = Self { base: base.cast(), length };
+        let image = Self {
+            base: base.cast(),
+            length,
+        };
         let pointers = (0..4).try_fold(0_usize, |sum, n| sum.checked_add(image.word(n)));
         let pointers = pointers.ok_or(Errno::EINVAL)?;
         if pointers.saturating_add(IMAGE_HEAD).saturating_mul(8) > length {
@@ -457,7 +492,12 @@ static mut SPAWN_STACK: Stack = [0; 4 * 1024];
 /// # Errors
 /// The first error on the way to `execve`, or its own.
 pub(super) fn spawn(image: &Image, stdio: [RawFd; 3], session: Session) -> Result<Pid, Errno> {
-    let mut spawn = Spawn { image, stdio, session, error: 0 };
+    let mut spawn = Spawn {
+        image,
+        stdio,
+        session,
+        error: 0,
+    };
     let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
     // SAFETY: only init spawns, it has one thread, and with CLONE_VFORK it sleeps until the child
     // has left this stack by execve or _exit: the static is never used twice at once. The pointer

@@ -62,8 +62,10 @@ pub fn attempt(host: &Host, case: &Case, stop: &Stop) -> (Attempt, Option<Contai
     let fault = match live(host, case, stop, begun, &mut record) {
         Ok(()) | Err(ContainerError::Interrupted) => None,
         Err(error) => {
-            record.outcome =
-                Outcome::Error { message: event::in_words(&error), hint: error.hint() };
+            record.outcome = Outcome::Error {
+                message: event::in_words(&error),
+                hint: error.hint(),
+            };
             Some(error)
         }
     };
@@ -107,10 +109,13 @@ fn live(
     record.outcome = match ended {
         Ok(Ended::Exited(Exit::Code(0))) => Outcome::Passed,
         Ok(Ended::Exited(Exit::Code(code))) => Outcome::Failed { code },
-        Ok(Ended::Exited(Exit::Signal(signal))) => {
-            Outcome::Signalled { signal, out_of_memory: container.out_of_memory() }
-        }
-        Ok(Ended::TimedOut) => Outcome::TimedOut { after: case.timeout },
+        Ok(Ended::Exited(Exit::Signal(signal))) => Outcome::Signalled {
+            signal,
+            out_of_memory: container.out_of_memory(),
+        },
+        Ok(Ended::TimedOut) => Outcome::TimedOut {
+            after: case.timeout,
+        },
         Ok(Ended::Stopped) => Outcome::Interrupted,
         // A command that can't be executed is the test's own fault; a shell has codes for it.
         Err(ContainerError::Sandbox(error @ SandboxError::Spawn { .. })) => {
@@ -132,8 +137,16 @@ fn not_executed(mut output: &File, error: &SandboxError) -> Outcome {
     let hint = error.hint().unwrap_or_default();
     // The verdict stands without the words, should there be no room for them.
     let _ = writeln!(output, "cowherd: {}\n{hint}", event::in_words(error));
-    let found = !matches!(error, SandboxError::Spawn { errno: nix::errno::Errno::ENOENT, .. });
-    Outcome::Failed { code: if found { 126 } else { 127 } }
+    let found = !matches!(
+        error,
+        SandboxError::Spawn {
+            errno: nix::errno::Errno::ENOENT,
+            ..
+        }
+    );
+    Outcome::Failed {
+        code: if found { 126 } else { 127 },
+    }
 }
 
 impl Host {
@@ -151,6 +164,8 @@ impl Host {
     fn wants_scratch(&self, state: &State) -> bool {
         const LARGE: u64 = 64 << 20;
         state.largest_file() > LARGE
-            && *self.reflink.get_or_init(|| disk::can_reflink(self.store.path()).unwrap_or(false))
+            && *self
+                .reflink
+                .get_or_init(|| disk::can_reflink(self.store.path()).unwrap_or(false))
     }
 }

@@ -78,9 +78,18 @@ pub fn run(
         options,
         stop,
         attempt,
-        queue: Queue::new(&tests.iter().map(|test| test.name.as_str()).collect::<Vec<_>>(), &options.expected),
+        queue: Queue::new(
+            &tests
+                .iter()
+                .map(|test| test.name.as_str())
+                .collect::<Vec<_>>(),
+            &options.expected,
+        ),
         tries: vec![0; tests.len()],
-        totals: Totals { build: options.build, ..Totals::default() },
+        totals: Totals {
+            build: options.build,
+            ..Totals::default()
+        },
     };
     runtime.block_on(state.run(jobs, sink))
 }
@@ -107,7 +116,9 @@ impl Loop<'_> {
             expected: self
                 .tests
                 .iter()
-                .filter_map(|test| Some((test.name.clone(), *self.options.expected.get(&test.name)?)))
+                .filter_map(|test| {
+                    Some((test.name.clone(), *self.options.expected.get(&test.name)?))
+                })
                 .collect(),
         }));
         let mut running = FuturesUnordered::new();
@@ -142,7 +153,12 @@ impl Loop<'_> {
     }
 
     fn reference(&self, test: usize) -> TestRef {
-        let Scheduled { name, entry, snapshot, .. } = &self.tests[test];
+        let Scheduled {
+            name,
+            entry,
+            snapshot,
+            ..
+        } = &self.tests[test];
         TestRef {
             id: test,
             name: name.clone(),
@@ -175,7 +191,11 @@ impl Loop<'_> {
         }
         let bad = !retry && (failed || matches!(attempt.outcome, Outcome::Error { .. }));
         let reference = self.reference(test);
-        sink(Event::AttemptFinished { test: reference, attempt, retry });
+        sink(Event::AttemptFinished {
+            test: reference,
+            attempt,
+            retry,
+        });
         if bad && self.options.fail_fast {
             self.queue.clear();
         }
@@ -187,7 +207,9 @@ fn lost(panic: &tokio::task::JoinError) -> Attempt {
     Attempt {
         outcome: Outcome::Error {
             message: format!("can't finish the attempt: {panic}"),
-            hint: Some("this is a bug in Cowherd: please report it with the lines above".to_owned()),
+            hint: Some(
+                "this is a bug in Cowherd: please report it with the lines above".to_owned(),
+            ),
         },
         fixture: Duration::ZERO,
         body: Duration::ZERO,

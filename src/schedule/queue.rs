@@ -34,7 +34,9 @@ impl Queue {
         order.sort_by_key(|test| {
             std::cmp::Reverse(expected.get(names[*test]).copied().unwrap_or(Duration::MAX))
         });
-        Self { waiting: order.into() }
+        Self {
+            waiting: order.into(),
+        }
     }
 
     /// Takes the next test.

@@ -27,13 +27,21 @@ impl Stop {
     /// When no descriptor is to be had.
     pub fn new() -> io::Result<Self> {
         let killed = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?;
-        Ok(Self { inner: Arc::new(Inner { signal: AtomicI32::new(0), killed }) })
+        Ok(Self {
+            inner: Arc::new(Inner {
+                signal: AtomicI32::new(0),
+                killed,
+            }),
+        })
     }
 
     /// Asks for a gentle stop: what runs may end, nothing new starts.
     pub fn ask(&self, signal: i32) {
         // The first signal decides the exit code.
-        let _ = self.inner.signal.compare_exchange(0, signal, Ordering::AcqRel, Ordering::Acquire);
+        let _ = self
+            .inner
+            .signal
+            .compare_exchange(0, signal, Ordering::AcqRel, Ordering::Acquire);
     }
 
     /// Orders everything to be killed.
@@ -108,7 +116,9 @@ pub struct Watch {
 /// # Errors
 /// When the signal handlers can't be set up.
 pub fn watch(stop: &Stop) -> io::Result<Watch> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     let mut signals = {
         let _inside = runtime.enter();
         Signals::listen()?
@@ -125,7 +135,10 @@ pub fn watch(stop: &Stop) -> io::Result<Watch> {
             }
         });
     });
-    Ok(Watch { end: Some(end), thread: Some(thread) })
+    Ok(Watch {
+        end: Some(end),
+        thread: Some(thread),
+    })
 }
 
 impl Drop for Watch {

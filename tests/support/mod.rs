@@ -1,28 +1,7 @@
 //! What several test modules need.
 
-use std::sync::OnceLock;
+mod abilities;
+mod project;
 
-use cowherd::sandbox::{Identity, Sandbox};
-
-/// Whether a test may go on that needs `ability`. A missing one is printed and counted, and is a
-/// failure when the variable `COWHERD_REQUIRE` names it.
-pub fn require(ability: &str, available: Result<(), String>) -> bool {
-    let Err(reason) = available else { return true };
-    let required = std::env::var("COWHERD_REQUIRE").unwrap_or_default();
-    assert!(
-        !required.split(',').any(|name| name.trim() == ability),
-        "COWHERD_REQUIRE names {ability}, but: {reason}"
-    );
-    eprintln!("SKIP {ability}: {reason}");
-    false
-}
-
-/// Whether containers can be started here.
-pub fn userns() -> bool {
-    static PROBE: OnceLock<Result<(), String>> = OnceLock::new();
-    let probe = PROBE.get_or_init(|| {
-        let identity = Identity::of_caller().map_err(|error| error.to_string())?;
-        Sandbox::new(identity).start().map(drop).map_err(|error| error.to_string())
-    });
-    require("userns", probe.clone())
-}
+pub(crate) use abilities::{postgres, require, userns};
+pub(crate) use project::{Finished, Project};

@@ -1,0 +1,44 @@
+//! What a host may lack: a missing ability is a skip that is printed and counted.
+
+use std::sync::OnceLock;
+
+use cowherd::engine::postgres_find::Places;
+use cowherd::sandbox::{Identity, Sandbox};
+
+/// Whether a test may go on that needs `ability`. A missing one is printed and counted, and is a
+/// failure when the variable `COWHERD_REQUIRE` names it.
+pub(crate) fn require(ability: &str, available: Result<(), String>) -> bool {
+    let Err(reason) = available else { return true };
+    let required = std::env::var("COWHERD_REQUIRE").unwrap_or_default();
+    assert!(
+        !required.split(',').any(|name| name.trim() == ability),
+        "COWHERD_REQUIRE names {ability}, but: {reason}"
+    );
+    eprintln!("SKIP {ability}: {reason}");
+    false
+}
+
+/// Whether containers can be started here.
+pub(crate) fn userns() -> bool {
+    static PROBE: OnceLock<Result<(), String>> = OnceLock::new();
+    let probe = PROBE.get_or_init(|| {
+        let identity = Identity::of_caller().map_err(|error| error.to_string())?;
+        Sandbox::new(identity)
+            .start()
+            .map(drop)
+            .map_err(|error| error.to_string())
+    });
+    require("userns", probe.clone())
+}
+
+/// Whether containers can be started and PostgreSQL is installed.
+pub(crate) fn postgres() -> bool {
+    static PROBE: OnceLock<Result<(), String>> = OnceLock::new();
+    let probe = PROBE.get_or_init(|| {
+        Places::of_this_host()
+            .find(None)
+            .map(drop)
+            .map_err(|error| error.to_string())
+    });
+    userns() && require("postgres", probe.clone())
+}

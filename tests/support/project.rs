@@ -1,0 +1,198 @@
+//! A project of its own for one test: a folder, a store, and the program run on them.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A folder with files and a store beside it, both gone at the end of the test.
+#[must_use]
+pub(crate) struct Project {
+    root: tempfile::TempDir,
+    variables: Vec<(String, String)>,
+}
+
+impl Project {
+    /// A project with this `cowherd.yaml`.
+    pub(crate) fn new(spec: &str) -> Self {
+        let root = tempfile::Builder::new()
+            .prefix("cowherd-test-")
+            .tempdir()
+            .expect("a folder");
+        fs::create_dir(root.path().join("project")).expect("a folder");
+        Self {
+            root,
+            variables: Vec::new(),
+        }
+        .file("cowherd.yaml", spec)
+    }
+
+    /// A project that is the folder `fixtures/NAME` of this repository, copied.
+    pub(crate) fn fixture(name: &str) -> Self {
+        let project = Self::new("");
+        let source = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("fixtures")
+            .join(name);
+        cowherd::disk::copy_tree(&source, &project.folder()).expect("a copy of the fixture");
+        project
+    }
+
+    /// Adds or replaces a file.
+    pub(crate) fn file(self, path: &str, content: impl AsRef<[u8]>) -> Self {
+        let path = self.folder().join(path);
+        fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
+        fs::write(path, content).expect("a file");
+        self
+    }
+
+    /// Adds an executable file.
+    pub(crate) fn program(self, path: &str, content: &str) -> Self {
+        use std::os::unix::fs::PermissionsExt;
+        let project = self.file(path, content);
+        let mode = fs::Permissions::from_mode(0o755);
+        fs::set_permissions(project.folder().join(path), mode).expect("a mode");
+        project
+    }
+
+    /// Sets a variable for the program.
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// The project's folder.
+    pub(crate) fn folder(&self) -> PathBuf {
+        self.root.path().join("project")
+    }
+
+    /// The store.
+    pub(crate) fn store(&self) -> PathBuf {
+        self.root.path().join("store")
+    }
+
+    /// The program, ready to be run in the project's folder with the project's store.
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cowherd"));
+        command
+            .args(args)
+            .current_dir(self.folder())
+            .stdin(Stdio::null());
+        for name in ["CI", "NO_COLOR", "CLICOLOR_FORCE", "COWHERD_LOG"] {
+            command.env_remove(name);
+        }
+        command.env("COWHERD_STORE", self.store());
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    /// Starts the program with its output going to files.
+    pub(crate) fn start(&self, args: &[&str]) -> Started {
+        let (stdout, stderr) = (file(), file());
+        let mut command = self.command(args);
+        command
+            .stdout(stdout.try_clone().expect("a file"))
+            .stderr(stderr.try_clone().expect("a file"));
+        let child = command.spawn().expect("the program");
+        Started {
+            child,
+            stdout,
+            stderr,
+        }
+    }
+
+    /// Runs the program to its end.
+    #[track_caller]
+    pub(crate) fn run(&self, args: &[&str]) -> Finished {
+        self.start(args).wait()
+    }
+}
+
+fn file() -> File {
+    tempfile::tempfile().expect("a file")
+}
+
+/// The program, running.
+pub(crate) struct Started {
+    child: Child,
+    stdout: File,
+    stderr: File,
+}
+
+impl Started {
+    /// Its process id.
+    pub(crate) fn pid(&self) -> i32 {
+        i32::try_from(self.child.id()).expect("a pid")
+    }
+
+    /// What it has written to standard error so far.
+    pub(crate) fn stderr(&self) -> String {
+        text(&self.stderr)
+    }
+
+    /// Waits for its end, at most two minutes.
+    #[track_caller]
+    pub(crate) fn wait(mut self) -> Finished {
+        let deadline = Instant::now() + Duration::from_secs(120);
+        let status = loop {
+            if let Some(status) = self.child.try_wait().expect("a status") {
+                break status;
+            }
+            if Instant::now() > deadline {
+                self.child.kill().expect("an end");
+                panic!("still running after two minutes: {}", text(&self.stderr));
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        };
+        use std::os::unix::process::ExitStatusExt;
+        let code = status
+            .code()
+            .unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
+        Finished {
+            code,
+            stdout: text(&self.stdout),
+            stderr: text(&self.stderr),
+        }
+    }
+}
+
+fn text(file: &File) -> String {
+    use std::os::unix::fs::FileExt;
+    // The program writes at the position that it shares with this file: it must not move.
+    let length = file.metadata().expect("a length").len();
+    let mut bytes = vec![0; usize::try_from(length).expect("a length")];
+    let read = file.read_at(&mut bytes, 0).expect("the file");
+    String::from_utf8_lossy(&bytes[..read]).into_owned()
+}
+
+/// The program, ended.
+#[derive(Debug)]
+pub(crate) struct Finished {
+    /// Its exit code; 128 and the signal's number when a signal ended it.
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Finished {
+    /// Asserts the exit code.
+    #[track_caller]
+    pub(crate) fn code(self, code: i32) -> Self {
+        assert_eq!(
+            self.code, code,
+            "stdout:\n{}\nstderr:\n{}",
+            self.stdout, self.stderr
+        );
+        self
+    }
+
+    /// Asserts that standard error has this text in it.
+    #[track_caller]
+    pub(crate) fn says(self, text: &str) -> Self {
+        assert!(
+            self.stderr.contains(text),
+            "no {text:?} in:\n{}",
+            self.stderr
+        );
+        self
+    }
+}
