@@ -190,7 +190,7 @@ impl Builder<'_> {
             sink(Event::BuildWaiting {
                 step: reference.clone(),
                 holder: holder.to_owned(),
-            })
+            });
         };
         let lock = self
             .store
@@ -225,7 +225,7 @@ impl Builder<'_> {
                     .get(*index)
                     .is_some_and(|base| base.with_server);
                 let services = if with_server {
-                    Services::Only(&*step.service)
+                    Services::Only(&step.service)
                 } else {
                     Services::None
                 };
@@ -242,11 +242,14 @@ impl Builder<'_> {
                 let mut actions = Vec::new();
                 for script in scripts {
                     let file = self.script_file(script);
+                    if let Some(remark) = engine.remark(&file) {
+                        tracing::warn!("{}: {remark}", file.name);
+                    }
                     for action in engine.script(&file)? {
                         actions.push((Some(file.clone()), action));
                     }
                 }
-                (actions, Services::Only(&*step.service))
+                (actions, Services::Only(&step.service))
             }
             Work::Command { .. } => (Vec::new(), Services::All),
         };

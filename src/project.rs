@@ -15,7 +15,7 @@ mod cases;
 mod error;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -92,7 +92,7 @@ impl Project {
             None => spec::find(&std::env::current_dir().map_err(ProjectError::Folder)?)?,
         };
         let spec = spec::load(&file)?;
-        let host = Self::host(spec.folder.clone())?;
+        let host = Self::host(&spec.folder)?;
         Ok(Self { spec, host })
     }
 
@@ -100,7 +100,7 @@ impl Project {
     ///
     /// # Errors
     /// As [`Project::open`].
-    pub fn host(folder: PathBuf) -> Result<Host, ProjectError> {
+    pub fn host(folder: &Path) -> Result<Host, ProjectError> {
         let store = open_store()?;
         store.sweep()?;
         let identity = Identity::of_caller()?;
@@ -298,7 +298,10 @@ pub fn open_store() -> Result<Store, ProjectError> {
 
 /// The engines of a plan, shared by the snapshots with the same services.
 #[derive(Debug, Default)]
-pub struct Engines(Vec<(Vec<Service>, Vec<Arc<dyn Engine>>)>);
+pub struct Engines(Vec<Served>);
+
+/// Services with what serves them, in one order.
+type Served = (Vec<Service>, Vec<Arc<dyn Engine>>);
 
 impl Engines {
     /// The engines that serve these services, in their order.

@@ -1,6 +1,7 @@
 //! All integration tests, as one binary: each module is about one part.
 
 mod cgroup;
+mod engine;
 mod house;
 mod migrate;
 mod plan;

@@ -7,76 +7,26 @@
 mod copied;
 mod error;
 mod service;
+mod setup;
 mod state;
+mod stdio;
 
 use std::fs::File;
-use std::io::{self, Read, Seek, Write};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::io::{Read, Seek};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use nix::fcntl::{FcntlArg, OFlag};
-use nix::sys::memfd::{MFdFlags, memfd_create};
-
-use crate::engine::{Exec, Place};
-use crate::sandbox::cgroup::{Cgroups, Group, Limits};
-use crate::sandbox::{Command, Exit, Identity, Overlay, RUN, Running, Sandbox, Slot, Upper, Wake};
-use crate::store::{Draft, Scratch};
+use crate::sandbox::cgroup::Group;
+use crate::sandbox::{Command, Exit, Running, Sandbox, Slot, Wake};
 
 pub use copied::CopiedUp;
 pub use error::ContainerError;
 use service::LiveService;
+pub use setup::{Services, Setup, Writable, base_environment, command_of};
 pub use state::{State, group_is_alive};
-
-/// Where the writable layer of a container lies.
-#[derive(Debug, Clone, Copy)]
-pub enum Writable<'a> {
-    /// In memory: gone with the container.
-    Memory,
-    /// In a scratch folder of the store, whose file system can share blocks with the layers.
-    Scratch(&'a Scratch),
-    /// In a draft: the container is there to make a layer.
-    Draft(&'a Draft),
-}
-
-/// What a container is given beside its state.
-#[derive(Debug)]
-pub struct Setup<'a> {
-    /// Who the processes are.
-    pub identity: Identity,
-    /// The project's folder, and whether it is the host's own rather than a copy-on-write view.
-    pub project: Option<(&'a Path, bool)>,
-    /// Where changes go.
-    pub writable: Writable<'a>,
-    /// Limits, and the cgroups to set them by.
-    pub limits: Option<(&'a Cgroups, Limits)>,
-    /// Which services are started.
-    pub services: Services<'a>,
-    /// Readable from the moment on that the container must end.
-    pub stop: Option<BorrowedFd<'a>>,
-}
-
-/// Which services of a state a container starts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Services<'a> {
-    /// All of them.
-    All,
-    /// The one of this name.
-    Only(&'a str),
-    /// None: the data folders are there, nobody serves them.
-    None,
-}
-
-impl Services<'_> {
-    /// Whether the service of this name is among them.
-    pub fn include(self, service: &str) -> bool {
-        match self {
-            Self::All => true,
-            Self::Only(name) => name == service,
-            Self::None => false,
-        }
-    }
-}
+pub use stdio::null;
+use stdio::{last_lines, log_pipe, memory_file};
 
 /// A live container; dropping it kills everything inside.
 #[derive(Debug)]
@@ -115,7 +65,7 @@ impl Container {
         }
         let mut changes = Vec::new();
         for engine in &state.services {
-            let overlay = overlay(state, engine.place(), setup)?;
+            let overlay = setup::overlay(state, engine.place(), setup)?;
             changes.push((engine.place().service().to_owned(), overlay.changes()));
             sandbox.folder(engine.place().sockets());
             sandbox.overlay(overlay);
@@ -423,124 +373,4 @@ enum Woken {
     Log,
     Deadline,
     Stopped,
-}
-
-/// `/dev/null`, for a program that reads nothing.
-///
-/// # Errors
-/// When it can't be opened.
-pub fn null() -> Result<File, ContainerError> {
-    File::options()
-        .read(true)
-        .write(true)
-        .open("/dev/null")
-        .map_err(ContainerError::Writable)
-}
-
-/// The data folder of one service: the state's layers, topmost first, under one writable layer.
-fn overlay(state: &State, place: &Place, setup: &Setup<'_>) -> Result<Overlay, ContainerError> {
-    let name = place.service();
-    let (uid, gid) = setup.identity.user();
-    let own = |path: PathBuf| -> Result<PathBuf, ContainerError> {
-        if setup.identity.is_root() {
-            std::os::unix::fs::chown(&path, Some(uid), Some(gid))
-                .map_err(ContainerError::Writable)?;
-        }
-        Ok(path)
-    };
-    let relative =
-        |path: PathBuf, root: &Path| path.strip_prefix(root).map(Path::to_owned).unwrap_or(path);
-    let upper = match setup.writable {
-        Writable::Memory => Upper::Memory,
-        Writable::Scratch(scratch) => Upper::Folder {
-            path: scratch.path().to_owned(),
-            upper: PathBuf::from(format!("upper-{name}")),
-            work: PathBuf::from(format!("work-{name}")),
-        },
-        Writable::Draft(draft) => Upper::Folder {
-            path: draft.path().to_owned(),
-            upper: relative(
-                own(draft.files(name).map_err(ContainerError::Store)?)?,
-                draft.path(),
-            ),
-            work: relative(
-                own(draft.work(name).map_err(ContainerError::Store)?)?,
-                draft.path(),
-            ),
-        },
-    };
-    let mut lower: Vec<PathBuf> = state
-        .layers
-        .iter()
-        .filter_map(|layer| layer.lower(name).map(PathBuf::from))
-        .collect();
-    if lower.is_empty() {
-        // overlayfs wants a lower folder; one that nothing is ever put into does.
-        lower.push(Path::new(RUN).join("empty"));
-    }
-    Ok(Overlay {
-        name: name.to_owned(),
-        target: place.data(),
-        from: state.layers_folder.clone(),
-        lower,
-        upper,
-        mode: 0o700,
-    })
-}
-
-/// A pipe for a service's log; this end doesn't block.
-fn log_pipe() -> io::Result<(File, OwnedFd)> {
-    let (ours, theirs) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
-    nix::fcntl::fcntl(&ours, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
-    Ok((File::from(ours), theirs))
-}
-
-/// A file in memory with `bytes` in it, to be read from its start.
-fn memory_file(bytes: &[u8]) -> io::Result<File> {
-    let mut file = File::from(memfd_create(c"cowherd", MFdFlags::MFD_CLOEXEC)?);
-    file.write_all(bytes)?;
-    file.rewind()?;
-    Ok(file)
-}
-
-/// The last lines of what a program printed.
-fn last_lines(mut output: &File) -> io::Result<String> {
-    const SHOWN: u64 = 16 * 1024;
-    let length = output.metadata()?.len();
-    output.seek(io::SeekFrom::Start(length.saturating_sub(SHOWN)))?;
-    let mut bytes = Vec::new();
-    output.read_to_end(&mut bytes)?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
-}
-
-/// A command of an engine's as the sandbox takes it.
-///
-/// Where the command is this very program, it is the container's own view of it: the host's path may
-/// be hidden, or closed to the container's user.
-pub fn command_of(exec: &Exec) -> Command {
-    let own = std::env::current_exe().is_ok_and(|own| own == exec.program);
-    let mut command = match own {
-        true => Command::new(Path::new(RUN).join("bin/cowherd")),
-        false => Command::new(&exec.program),
-    };
-    command
-        .args(&exec.args)
-        .envs(base_environment())
-        .envs(exec.environment.iter().map(|(k, v)| (k, v)));
-    if let Some(folder) = &exec.folder {
-        command.current_dir(folder);
-    }
-    command
-}
-
-/// The variables that services and build steps get: few, and the same everywhere, so that a state
-/// doesn't depend on whose shell it was built or started from.
-pub fn base_environment() -> [(&'static str, String); 4] {
-    let path = std::env::var("PATH").unwrap_or_else(|_| "/usr/local/bin:/usr/bin:/bin".to_owned());
-    [
-        ("PATH", path),
-        ("HOME", "/tmp".to_owned()),
-        ("LANG", "C.UTF-8".to_owned()),
-        ("TZ", "UTC".to_owned()),
-    ]
 }

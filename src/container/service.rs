@@ -78,7 +78,7 @@ impl LiveService {
         for byte in bytes {
             if *byte == b'\n' {
                 let line = String::from_utf8_lossy(&self.line);
-                self.ready |= line.contains(&*self.server.ready_line);
+                self.ready |= line.contains(self.server.ready_line);
                 self.line.clear();
             } else if self.line.len() < 4096 {
                 self.line.push(*byte);

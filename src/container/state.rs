@@ -41,7 +41,7 @@ impl State {
     pub fn largest_file(&self) -> u64 {
         self.layers
             .iter()
-            .map(|layer| layer.largest_file())
+            .map(Layer::largest_file)
             .max()
             .unwrap_or(0)
     }

@@ -32,6 +32,7 @@ mod postgres_settings;
 mod postgres_split;
 mod sqlite;
 pub mod sqlite_client;
+mod sqlite_freeze;
 mod sqlite_script;
 mod sqlite_split;
 
@@ -266,7 +267,7 @@ pub fn for_service(service: &Service) -> Result<Box<dyn Engine>, EngineError> {
 }
 
 /// Sets up the engines of a snapshot's services, in order. The services share the container's network, so
-/// every further `PostgreSQL` gets the next port.
+/// every further PostgreSQL gets the next port.
 ///
 /// # Errors
 /// As [`for_service`].

@@ -1,4 +1,4 @@
-//! `PostgreSQL`, version 13 and later.
+//! PostgreSQL, version 13 and later.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -14,6 +14,9 @@ use crate::spec::Service;
 
 pub(super) const KEY: &str = "postgres";
 pub(super) const PORT: u16 = 5432;
+
+/// The same number on every Linux (signal(7)).
+const SIGINT: i32 = 2;
 
 /// The superuser that `initdb` makes; every container trusts it.
 const USER: &str = "postgres";
@@ -210,7 +213,7 @@ impl Engine for Postgres {
             ready_line: "database system is ready to accept connections",
             socket: sockets.join(format!(".s.PGSQL.{}", self.settings.port)),
             // "Fast shutdown" (postgres(1)): clients are disconnected, a checkpoint is made.
-            stop_signal: nix::sys::signal::Signal::SIGINT as i32,
+            stop_signal: SIGINT,
             ready_within: Duration::from_secs(60),
         })
     }

@@ -1,4 +1,4 @@
-//! Finds the programs of a `PostgreSQL` installation.
+//! Finds the programs of a PostgreSQL installation.
 //!
 //! Distributions keep the server's programs off `PATH`, several versions side by side: Debian under
 //! `/usr/lib/postgresql/VERSION/bin`, the PGDG packages of Red Hat under `/usr/pgsql-VERSION/bin`, Homebrew and pip wheels in
@@ -9,6 +9,7 @@ use std::env;
 use std::ffi::OsString;
 use std::fs;
 use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{LazyLock, Mutex, PoisonError};
@@ -231,7 +232,7 @@ impl Places {
 }
 
 fn is_program(path: &Path) -> bool {
-    nix::unistd::access(path, nix::unistd::AccessFlags::X_OK).is_ok() && path.is_file()
+    fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
 }
 
 /// The entries of a folder whose names begin so; none if it can't be read.

@@ -1,4 +1,4 @@
-//! Proves that a `PostgreSQL` data folder is at rest, and removes what belongs to one run of a server.
+//! Proves that a PostgreSQL data folder is at rest, and removes what belongs to one run of a server.
 
 use std::fs;
 use std::io;

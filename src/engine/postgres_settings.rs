@@ -1,4 +1,4 @@
-//! The settings of `PostgreSQL`: the user's, Cowherd's own, and those of the cluster and the database.
+//! The settings of PostgreSQL: the user's, Cowherd's own, and those of the cluster and the database.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -102,7 +102,7 @@ pub(super) fn refuse(setting: &str, why: &str) -> EngineError {
 /// UTF-8 ones also know upper and lower case beyond ASCII.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Locale {
-    /// `PostgreSQL`'s own C.UTF-8, since 17: no part of it comes from the host.
+    /// PostgreSQL's own C.UTF-8, since 17: no part of it comes from the host.
     Builtin,
     /// The C library's C.UTF-8.
     Utf8,

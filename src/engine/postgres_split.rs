@@ -1,7 +1,7 @@
 //! Splits a `psql` script into statements and `psql`'s own commands.
 //!
 //! It knows comments, strings, dollar quotes, the data of `COPY … FROM STDIN` and bodies of SQL functions, as far as
-//! they decide where a statement ends (`psqlscan.l` of `PostgreSQL`). It reads a stream, so the size of a dump does
+//! they decide where a statement ends (`psqlscan.l` of PostgreSQL). It reads a stream, so the size of a dump does
 //! not matter, and it keeps a few words of each statement only.
 
 use std::io::{self, BufRead};

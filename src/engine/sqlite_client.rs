@@ -1,4 +1,4 @@
-//! A small `SQLite` client, for hosts that have no `sqlite3` and for `.sql` files that are tests.
+//! A small SQLite client, for hosts that have no `sqlite3` and for `.sql` files that are tests.
 //!
 //! It prints rows in the list mode of `sqlite3`: columns with `|` between them, NULL as nothing.
 

@@ -1,4 +1,4 @@
-//! Runs a `SQLite` script statement by statement, so that a failure is known by file, line and text.
+//! Runs a SQLite script statement by statement, so that a failure is known by file, line and text.
 //!
 //! A script that is loaded into a layer runs in transactions of Cowherd's own wherever it has none: the
 //! result is the same and a hundred times faster to reach. They end before every statement that can tell the
@@ -20,41 +20,9 @@ use super::{EngineError, ScriptFile};
 const DEPTH: usize = 16;
 
 /// Dot-commands that only change what the shell shows.
-const DISPLAY: [&str; 33] = [
-    "bail",
-    "binary",
-    "changes",
-    "crlf",
-    "databases",
-    "dbinfo",
-    "echo",
-    "eqp",
-    "explain",
-    "fullschema",
-    "header",
-    "headers",
-    "help",
-    "indexes",
-    "indices",
-    "lint",
-    "log",
-    "mode",
-    "nullvalue",
-    "once",
-    "output",
-    "print",
-    "progress",
-    "prompt",
-    "scanstats",
-    "schema",
-    "separator",
-    "show",
-    "stats",
-    "tables",
-    "timeout",
-    "timer",
-    "width",
-];
+const DISPLAY: &str = "bail binary changes crlf databases dbinfo echo eqp explain fullschema header headers help \
+     indexes indices lint log mode nullvalue once output print progress prompt scanstats schema separator show stats \
+     tables timeout timer width";
 
 /// Opens an existing database as the `sqlite3` shell would: foreign keys are not checked until a script asks
 /// for it. (The bundled library would check them by default.)
@@ -237,7 +205,7 @@ impl<'a> Session<'a> {
                         .map_err(|e| EngineError::file("write", "the output", e))?;
                 }
             }
-            _ if DISPLAY.contains(&command) => {}
+            _ if DISPLAY.split(' ').any(|shown| shown == command) => {}
             _ => {
                 return Err(EngineError::Script {
                     name: name.to_owned(),
@@ -445,7 +413,7 @@ fn message(error: &rusqlite::Error) -> String {
     }
 }
 
-/// The error with the line in which `SQLite` stopped reading, where it says so.
+/// The error with the line in which SQLite stopped reading, where it says so.
 fn explained(name: &str, line: usize, text: &str, error: &rusqlite::Error) -> EngineError {
     let mut line = line;
     if let rusqlite::Error::SqlInputError { offset, .. } = error {

@@ -1,4 +1,4 @@
-//! Splits a `SQLite` script into statements and dot-commands, line by line, as the `sqlite3` shell does.
+//! Splits a SQLite script into statements and dot-commands, line by line, as the `sqlite3` shell does.
 //!
 //! Where a statement ends is decided by the rules of `sqlite3_complete()` (<https://sqlite.org/c3ref/complete.html>): at
 //! a semicolon outside of quotes and comments, and for `CREATE TRIGGER` at `; END;`. The script is read as a
