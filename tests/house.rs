@@ -29,6 +29,7 @@ const RANKS: &[(&str, u8)] = &[
     ("pool", 5),
     ("schedule", 6),
     ("report", 6),
+    ("project", 7),
     ("lib", 7),
 ];
 
@@ -60,6 +61,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         "rusqlite",
         &["engine/sqlite*", "store/history.rs", "lib.rs"],
     ),
+    ("rustix", &["disk/xattr.rs", "report/progress.rs"]),
     ("saphyr_parser", &["spec/yaml.rs"]),
     ("serde", &["*"]),
     ("serde_json", &["store", "report/json.rs", "cli"]),
