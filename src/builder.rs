@@ -14,7 +14,7 @@ use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::os::fd::BorrowedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -105,6 +105,8 @@ pub struct Builder<'a> {
     pub identity: Identity,
     /// The spec's folder: steps see a copy-on-write view of it.
     pub project: &'a Path,
+    /// What else they see of the host wherever it lies.
+    pub shown: &'a [PathBuf],
     /// Readable when everything must end.
     pub stop: Option<BorrowedFd<'a>>,
     /// Whether the user asked to stop.
@@ -257,9 +259,15 @@ impl Builder<'_> {
         if !actions.is_empty() && actions.iter().all(in_process) {
             return self.in_process(engine, actions, below, draft);
         }
+        let mut shown = self.shown.to_vec();
+        if let Work::Scripts(scripts) = &step.work {
+            let folders = scripts.iter().filter_map(|script| script.path.parent());
+            shown.extend(folders.map(Path::to_owned));
+        }
         let setup = Setup {
             identity: self.identity,
             project: Some((self.project, false)),
+            shown: &shown,
             writable: Writable::Draft(draft),
             limits: None,
             services,
@@ -372,11 +380,7 @@ fn service_of<'a>(step: &PlannedStep, state: &'a State) -> Result<&'a Arc<dyn En
 }
 
 /// Brings the files of one layer to `data`, unless a layer above has had a say on them.
-fn bring(
-    layer: &Path,
-    data: &Path,
-    seen: &mut HashSet<std::path::PathBuf>,
-) -> Result<(), StepError> {
+fn bring(layer: &Path, data: &Path, seen: &mut HashSet<PathBuf>) -> Result<(), StepError> {
     disk::walk::<StepError>(layer, Reach::AsIs, &mut |entry| {
         let hidden = entry
             .relative

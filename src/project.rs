@@ -15,7 +15,7 @@ mod cases;
 mod error;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -109,6 +109,7 @@ impl Project {
             store,
             identity,
             cgroups: Arc::default(),
+            shown: repository_of(&folder).into_iter().collect(),
             project: folder,
             reflink: Arc::default(),
         })
@@ -164,6 +165,7 @@ impl Project {
             store: &self.host.store,
             identity: self.host.identity,
             project: &self.host.project,
+            shown: &self.host.shown,
             stop: Some(stop.killed()),
             stopped: &stopped,
         };
@@ -284,6 +286,14 @@ impl Project {
             None => "none asked for".to_owned(),
         }
     }
+}
+
+/// The repository that the folder is a part of, when it is not the folder itself.
+fn repository_of(folder: &Path) -> Option<PathBuf> {
+    let root = folder
+        .ancestors()
+        .find(|folder| folder.join(".git").exists())?;
+    (root != folder).then(|| root.to_owned())
 }
 
 /// Opens the store that the environment names.

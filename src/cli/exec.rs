@@ -78,6 +78,7 @@ pub(super) fn in_container(
     let setup = Setup {
         identity: host.identity,
         project: Some((&host.project, host_files)),
+        shown: &host.shown,
         writable: Writable::Memory,
         limits: None,
         services: Services::All,

@@ -60,6 +60,9 @@ impl Container {
         if let Some((folder, host)) = setup.project {
             sandbox.project(folder, host);
         }
+        for folder in setup.shown {
+            sandbox.show(folder);
+        }
         if let Ok(program) = std::env::current_exe() {
             sandbox.program(program, "cowherd");
         }

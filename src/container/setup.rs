@@ -27,6 +27,8 @@ pub struct Setup<'a> {
     pub identity: Identity,
     /// The project's folder, and whether it is the host's own rather than a copy-on-write view.
     pub project: Option<(&'a Path, bool)>,
+    /// Further folders of the host that must be visible, read-only.
+    pub shown: &'a [PathBuf],
     /// Where changes go.
     pub writable: Writable<'a>,
     /// Limits, and the cgroups to set them by.

@@ -186,6 +186,10 @@ fn case(
             command
         }
     };
+    let mut shown = host.shown.clone();
+    if let CaseAction::Sql(file) = &case.action {
+        shown.extend(file.path.parent().map(Path::to_owned));
+    }
     command
         .envs(state.environment())
         .env("COWHERD_TEST", &case.name)
@@ -196,6 +200,7 @@ fn case(
         state: Arc::clone(state),
         command,
         timeout: request.timeout.or(test.timeout).unwrap_or(TIMEOUT),
+        shown,
         host_files: test.files == Files::Host,
         limits: Limits {
             memory: limits.memory,
@@ -250,6 +255,7 @@ fn discover(
         let setup = Setup {
             identity: host.identity,
             project: Some((&host.project, test.files == Files::Host)),
+            shown: &host.shown,
             writable: Writable::Memory,
             limits: None,
             services: Services::All,

@@ -1,10 +1,8 @@
 //! The description of a sandbox, and its compilation to a [`Program`].
 
-use std::ffi::{CString, OsStr};
 use std::fs;
 use std::io;
 use std::os::fd::AsFd;
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
@@ -13,6 +11,7 @@ use nix::sched::CloneFlags;
 
 use super::cgroup::Group;
 use super::identity::Identity;
+use super::ops::{Ops, text};
 use super::program::{NO_SUID, Op, Program, READ_ONLY};
 use super::sys;
 
@@ -64,7 +63,7 @@ impl Overlay {
         }
     }
 
-    fn work(&self) -> PathBuf {
+    pub(super) fn work(&self) -> PathBuf {
         let scratch = Path::new(SCRATCH).join(&self.name);
         match &self.upper {
             Upper::Memory => scratch.join("work"),
@@ -89,6 +88,7 @@ pub struct Sandbox {
     identity: Identity,
     overlays: Vec<Overlay>,
     project: Option<(PathBuf, bool)>,
+    shown: Vec<PathBuf>,
     programs: Vec<(PathBuf, String)>,
     folders: Vec<PathBuf>,
     temporary_bytes: u64,
@@ -102,6 +102,7 @@ impl Sandbox {
             identity,
             overlays: Vec::new(),
             project: None,
+            shown: Vec::new(),
             programs: Vec::new(),
             folders: Vec::new(),
             temporary_bytes: 1 << 30,
@@ -118,6 +119,13 @@ impl Sandbox {
     /// Shows the folder at its own path: the host's own when `host`, else a copy-on-write view.
     pub fn project(&mut self, folder: impl Into<PathBuf>, host: bool) -> &mut Self {
         self.project = Some((folder.into(), host));
+        self
+    }
+
+    /// Keeps a folder of the host visible, read-only, where a private mount would hide it or where the
+    /// container's user could not pass.
+    pub fn show(&mut self, folder: impl Into<PathBuf>) -> &mut Self {
+        self.shown.push(folder.into());
         self
     }
 
@@ -232,20 +240,22 @@ impl Sandbox {
             }
             ops.bind_file(path, &bin.join(name))?;
         }
-        let staged = Path::new(RUN).join("project");
-        if let Some((folder, host)) = &self.project {
-            ops.folder(&staged, 0o755, owner)?;
-            if *host {
-                ops.bind(folder, &staged, MsFlags::MS_REC)?;
-                ops.push(Op::Attributes {
-                    target: text(&staged)?,
-                    set: 0,
-                    clear: READ_ONLY,
-                    recursive: true,
-                });
-            } else {
-                ops.overlay(&project_overlay(folder, &staged), owner)?;
+        // Outer folders before those inside them.
+        let mut shown: Vec<(&Path, View)> = Vec::new();
+        for folder in &self.shown {
+            let inside = matches!(&self.project, Some((project, _)) if folder.starts_with(project));
+            if !inside && self.way_to(folder)?.is_some() {
+                shown.push((folder, View::ReadOnly));
             }
+        }
+        shown.sort_by_key(|(folder, _)| folder.components().count());
+        shown.dedup();
+        if let Some((folder, host)) = &self.project {
+            shown.push((folder, if *host { View::Host } else { View::Copy }));
+        }
+        let staged = |index: usize| Path::new(RUN).join(format!("shown-{index}"));
+        for (index, (folder, view)) in shown.iter().enumerate() {
+            self.stage(ops, folder, *view, &staged(index))?;
         }
         ops.devices(self.temporary_bytes)?;
         let size = format!("mode=1777,size={}", self.temporary_bytes);
@@ -253,38 +263,46 @@ impl Sandbox {
         if Path::new("/var/tmp").is_dir() {
             ops.bind(Path::new("/tmp"), Path::new("/var/tmp"), MsFlags::empty())?;
         }
-        if let Some((folder, _)) = &self.project {
-            self.place_project(ops, folder, &staged)?;
+        let mut opened = Vec::new();
+        for (index, (folder, _)) in shown.iter().enumerate() {
+            self.place(ops, folder, &staged(index), &mut opened)?;
         }
         Ok(())
     }
 
-    /// Moves the staged project to its own path, making the way to it where a private mount hides it
-    /// or where the container's user may not pass.
-    fn place_project(&self, ops: &mut Ops, folder: &Path, staged: &Path) -> io::Result<()> {
-        let (uid, gid) = self.identity.user();
-        let hidden = ["/tmp", "/var/tmp", "/run", "/dev"]
-            .map(Path::new)
-            .into_iter()
-            .find(|top| folder.starts_with(top));
-        let start = match (hidden, self.identity.is_root()) {
-            (Some(top), _) => Some(top.to_owned()),
-            (None, true) => first_closed_ancestor(folder, uid, gid)?,
-            (None, false) => None,
-        };
-        if let Some(start) = start {
-            if hidden.is_none() {
-                ops.mount(
-                    "tmpfs",
-                    &start,
-                    MsFlags::empty(),
-                    Some("mode=755".to_owned()),
-                )?;
+    /// Sets `folder` up aside, where the private mounts to come don't hide it yet.
+    fn stage(&self, ops: &mut Ops, folder: &Path, view: View, staged: &Path) -> io::Result<()> {
+        ops.folder(staged, 0o755, Some(self.identity.user()))?;
+        if view == View::Copy {
+            return ops.overlay(&project_overlay(folder, staged), Some(self.identity.user()));
+        }
+        ops.bind(folder, staged, MsFlags::MS_REC)?;
+        if view == View::Host {
+            ops.writable(staged, true)?;
+        }
+        Ok(())
+    }
+
+    /// Moves a staged folder to its own path, making the way to it where a private mount hides it
+    /// or where the container's user may not pass. `opened` are the closed folders met before.
+    fn place(
+        &self,
+        ops: &mut Ops,
+        folder: &Path,
+        staged: &Path,
+        opened: &mut Vec<PathBuf>,
+    ) -> io::Result<()> {
+        let owner = Some(self.identity.user());
+        if let Some(start) = self.way_to(folder)? {
+            if !is_private(&start) && !opened.contains(&start) {
+                let data = Some("mode=755".to_owned());
+                ops.mount("tmpfs", &start, MsFlags::empty(), data)?;
+                opened.push(start.clone());
             }
             let mut path = start.clone();
             for part in folder.strip_prefix(&start).unwrap_or(folder).components() {
                 path.push(part);
-                ops.folder(&path, 0o755, Some((uid, gid)))?;
+                ops.folder(&path, 0o755, owner)?;
             }
         }
         ops.push(Op::Mount {
@@ -296,6 +314,39 @@ impl Sandbox {
         });
         Ok(())
     }
+
+    /// The folder from which on the way to `folder` has to be made anew: one that is private to every
+    /// container, or, for root, one that the container's user may not pass.
+    fn way_to(&self, folder: &Path) -> io::Result<Option<PathBuf>> {
+        let (uid, gid) = self.identity.user();
+        let private = PRIVATE
+            .map(Path::new)
+            .into_iter()
+            .find(|top| folder.starts_with(top));
+        match private {
+            Some(top) => Ok(Some(top.to_owned())),
+            None if self.identity.is_root() => first_closed_ancestor(folder, uid, gid),
+            None => Ok(None),
+        }
+    }
+}
+
+/// The folders that every container has for itself.
+const PRIVATE: [&str; 4] = ["/tmp", "/var/tmp", "/run", "/dev"];
+
+fn is_private(folder: &Path) -> bool {
+    PRIVATE.iter().any(|top| folder == Path::new(top))
+}
+
+/// How a folder of the host is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum View {
+    /// Copy-on-write.
+    Copy,
+    /// The host's own.
+    Host,
+    /// The host's own, read-only.
+    ReadOnly,
 }
 
 fn project_overlay(folder: &Path, target: &Path) -> Overlay {
@@ -328,182 +379,4 @@ fn first_closed_ancestor(folder: &Path, uid: u32, gid: u32) -> io::Result<Option
         }
     }
     Ok(None)
-}
-
-fn text(path: &Path) -> io::Result<CString> {
-    string(path.as_os_str())
-}
-
-fn string(text: &OsStr) -> io::Result<CString> {
-    CString::new(text.as_bytes()).map_err(|_| {
-        io::Error::new(
-            io::ErrorKind::InvalidInput,
-            format!("a NUL byte in {text:?}"),
-        )
-    })
-}
-
-struct Ops(Vec<Op>);
-
-impl Ops {
-    fn push(&mut self, op: Op) {
-        self.0.push(op);
-    }
-
-    fn write(&mut self, path: &str, text: String) -> io::Result<()> {
-        self.push(Op::Write {
-            path: string(OsStr::new(path))?,
-            bytes: text.into_bytes(),
-        });
-        Ok(())
-    }
-
-    /// A map of one user and one group to themselves (user_namespaces(7)).
-    fn identity_map(&mut self, uid: u32, gid: u32) -> io::Result<()> {
-        self.write("/proc/self/setgroups", "deny".to_owned())?;
-        self.write("/proc/self/uid_map", format!("{uid} {uid} 1"))?;
-        self.write("/proc/self/gid_map", format!("{gid} {gid} 1"))
-    }
-
-    fn change_folder(&mut self, path: &Path) -> io::Result<()> {
-        self.push(Op::ChangeFolder { path: text(path)? });
-        Ok(())
-    }
-
-    fn folder(&mut self, path: &Path, mode: u32, owner: Option<(u32, u32)>) -> io::Result<()> {
-        self.push(Op::MakeFolder {
-            path: text(path)?,
-            mode,
-            owner,
-        });
-        Ok(())
-    }
-
-    fn mount(
-        &mut self,
-        kind: &str,
-        target: &Path,
-        flags: MsFlags,
-        data: Option<String>,
-    ) -> io::Result<()> {
-        let name = string(OsStr::new(kind))?;
-        self.push(Op::Mount {
-            source: Some(name.clone()),
-            target: text(target)?,
-            kind: Some(name),
-            flags: flags | MsFlags::MS_NOSUID | MsFlags::MS_NODEV,
-            data: data.map(|data| string(OsStr::new(&data))).transpose()?,
-        });
-        Ok(())
-    }
-
-    fn bind(&mut self, source: &Path, target: &Path, flags: MsFlags) -> io::Result<()> {
-        self.push(Op::Mount {
-            source: Some(text(source)?),
-            target: text(target)?,
-            kind: None,
-            flags: flags | MsFlags::MS_BIND,
-            data: None,
-        });
-        Ok(())
-    }
-
-    fn bind_file(&mut self, source: &Path, target: &Path) -> io::Result<()> {
-        self.push(Op::MakeFile {
-            path: text(target)?,
-        });
-        self.bind(source, target, MsFlags::empty())
-    }
-
-    fn overlay(&mut self, overlay: &Overlay, owner: Option<(u32, u32)>) -> io::Result<()> {
-        let scratch = Path::new(SCRATCH).join(&overlay.name);
-        self.folder(&scratch, 0o700, owner)?;
-        if let Upper::Folder { path, .. } = &overlay.upper {
-            self.bind(path, &scratch, MsFlags::empty())?;
-            self.push(Op::Attributes {
-                target: text(&scratch)?,
-                set: 0,
-                clear: READ_ONLY,
-                recursive: false,
-            });
-        }
-        let (upper, work) = (overlay.changes(), overlay.work());
-        self.folder(&upper, overlay.mode, owner)?;
-        self.folder(&work, 0o700, owner)?;
-        self.folder(&overlay.target, 0o700, owner)?;
-        self.change_folder(&overlay.from)?;
-        // `volatile` drops every sync: a container's changes are thrown away, and a draft is synced once
-        // as a whole when it is sealed.
-        let mut options = b"userxattr,volatile,upperdir=".to_vec();
-        options.extend_from_slice(upper.as_os_str().as_bytes());
-        options.extend_from_slice(b",workdir=");
-        options.extend_from_slice(work.as_os_str().as_bytes());
-        for (index, layer) in overlay.lower.iter().enumerate() {
-            options.extend_from_slice(if index == 0 { b",lowerdir=" } else { b":" });
-            options.extend_from_slice(layer.as_os_str().as_bytes());
-        }
-        if options.len() > 4095 {
-            let message = format!(
-                "{} layers don't fit in one page of mount options",
-                overlay.lower.len()
-            );
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
-        }
-        self.mount(
-            "overlay",
-            &overlay.target,
-            MsFlags::empty(),
-            Some(String::from_utf8_lossy(&options).into_owned()),
-        )
-    }
-
-    /// A small `/dev`: built aside, since its files are bound from the host's, then moved into place.
-    fn devices(&mut self, shared_bytes: u64) -> io::Result<()> {
-        let stage = Path::new(RUN).join("dev");
-        self.folder(&stage, 0o755, None)?;
-        let data = format!("mode=755,size={shared_bytes}");
-        self.push(Op::Mount {
-            source: Some(c"tmpfs".to_owned()),
-            target: text(&stage)?,
-            kind: Some(c"tmpfs".to_owned()),
-            flags: MsFlags::MS_NOSUID,
-            data: Some(string(OsStr::new(&data))?),
-        });
-        for name in ["null", "zero", "full", "random", "urandom", "tty"] {
-            let device = Path::new("/dev").join(name);
-            if device.exists() {
-                self.bind_file(&device, &stage.join(name))?;
-            }
-        }
-        for (name, target) in [
-            ("fd", "/proc/self/fd"),
-            ("stdin", "/proc/self/fd/0"),
-            ("stdout", "/proc/self/fd/1"),
-            ("stderr", "/proc/self/fd/2"),
-            ("ptmx", "pts/ptmx"),
-        ] {
-            self.push(Op::Link {
-                target: string(OsStr::new(target))?,
-                path: text(&stage.join(name))?,
-            });
-        }
-        self.folder(&stage.join("shm"), 0o1777, None)?;
-        let terminals = stage.join("pts");
-        self.folder(&terminals, 0o755, None)?;
-        self.push(Op::Mount {
-            source: Some(c"devpts".to_owned()),
-            target: text(&terminals)?,
-            kind: Some(c"devpts".to_owned()),
-            flags: MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC,
-            data: Some(c"newinstance,ptmxmode=0666,mode=620".to_owned()),
-        });
-        self.push(Op::Mount {
-            source: Some(text(&stage)?),
-            target: c"/dev".to_owned(),
-            kind: None,
-            flags: MsFlags::MS_MOVE,
-            data: None,
-        });
-        Ok(())
-    }
 }

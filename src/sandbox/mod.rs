@@ -21,6 +21,7 @@ mod identity;
 mod image;
 mod init;
 mod message;
+mod ops;
 mod program;
 mod running;
 mod sys;

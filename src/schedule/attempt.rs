@@ -25,6 +25,8 @@ pub struct Host {
     pub cgroups: Arc<OnceLock<Cgroups>>,
     /// The spec's folder.
     pub project: PathBuf,
+    /// What else containers see of the host wherever it lies: the repository around the project.
+    pub shown: Vec<PathBuf>,
     /// Whether the store's file system can share blocks, once somebody asked.
     pub reflink: Arc<OnceLock<bool>>,
 }
@@ -38,6 +40,8 @@ pub struct Case {
     pub command: Command,
     /// How long the command may take.
     pub timeout: Duration,
+    /// Further folders of the host that it must see.
+    pub shown: Vec<PathBuf>,
     /// Whether it sees the host's own project folder rather than a copy-on-write view.
     pub host_files: bool,
     /// Its limits.
@@ -91,6 +95,7 @@ fn live(
     let setup = Setup {
         identity: host.identity,
         project: Some((&host.project, case.host_files)),
+        shown: &case.shown,
         writable: scratch.as_ref().map_or(Writable::Memory, Writable::Scratch),
         limits: (!case.limits.is_empty()).then(|| (host.cgroups(), case.limits)),
         services: Services::All,
