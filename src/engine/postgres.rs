@@ -286,7 +286,7 @@ impl Engine for Postgres {
         let list = self.place.sockets().join("freeze.psql");
         let list = list.display();
         let script = format!(
-            "\\pset format unaligned\n\\pset tuples_only on\n{EACH_DATABASE} \\g '{list}'\n\\i '{list}'\nCHECKPOINT;\n"
+            "\\pset format unaligned\n\\pset tuples_only on\n{SHARED}\n{EACH_DATABASE} \\g '{list}'\n\\i '{list}'\nCHECKPOINT;\n"
         );
         let mut exec = self.psql("postgres").arg("--file").arg("-");
         exec.stdin = Some(script.into_bytes());
@@ -348,8 +348,19 @@ END IF; END$$";
 /// Writes a script that freezes one database after the other. A row that is not frozen makes its first reader
 /// set hint bits, which copies the file up. ANALYZE itself writes rows: the second pass freezes those, and
 /// skips every page that the first one finished.
-const EACH_DATABASE: &str = r"SELECT '\connect ' || quote_ident(datname)
- || E'\nVACUUM (FREEZE, ANALYZE);\nVACUUM (FREEZE);' FROM pg_database WHERE datallowconn AND datname <> 'template0' ORDER BY oid";
+///
+/// A database without objects of a user's is as `initdb` froze it: to open its catalogues would only copy
+/// them into the layer. Ids from 16384 on are users' (`FirstNormalObjectId`, PostgreSQL's `transam.h`).
+const EACH_DATABASE: &str = r"SELECT '\connect ' || quote_ident(datname) || E'\n'
+ || 'SELECT EXISTS (SELECT FROM pg_class WHERE oid >= 16384) OR EXISTS (SELECT FROM pg_proc WHERE oid >= 16384)'
+ || ' OR EXISTS (SELECT FROM pg_namespace WHERE oid >= 16384)'
+ || ' OR EXISTS (SELECT FROM pg_largeobject_metadata) AS filled \gset'
+ || E'\n\\if :filled\nVACUUM (FREEZE, ANALYZE);\nVACUUM (FREEZE);\n\\endif'
+ FROM pg_database WHERE datallowconn AND datname <> 'template0' ORDER BY oid";
+
+/// Freezes what all databases share: users, databases and their settings.
+const SHARED: &str = "VACUUM (FREEZE) pg_authid, pg_auth_members, pg_database, pg_db_role_setting, \
+                      pg_shdepend, pg_shdescription, pg_tablespace;";
 
 fn read_facts(script: &ScriptFile) -> Result<Facts, EngineError> {
     facts(&script.host, &script.folder).map_err(|e| EngineError::file("read", &script.host, e))
