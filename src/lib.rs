@@ -1,6 +1,28 @@
-//! Cowherd gives every test its own copy of a prepared database.
-#![deny(rustdoc::broken_intra_doc_links)]
+//! Every test gets its own copy of a prepared database, on the same machine, at the same time.
+//!
+//! A database state is built once (engine, migrations, seed) and frozen as read-only layers. Each test then
+//! runs in a copy-on-write container of its own over these layers: its own mounts, processes, network and
+//! database server. When it ends, its writable layer is thrown away. Linux namespaces and overlayfs do the work;
+//! no Docker and no root.
+//!
+//! The command `cowherd` is what most people use. The front door of the library is [`project::Project`]:
+//!
+//! ```no_run
+//! use cowherd::project::{Project, Request};
+//! use cowherd::schedule::Stop;
+//!
+//! let project = Project::open(None)?;
+//! let stop = Stop::new()?;
+//! let finished = project.run(&Request::default(), &stop, &mut |event| println!("{event:?}"))?;
+//! assert_eq!(finished.totals.failed, 0);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! How it is built is told in [`architecture`].
 
+pub mod architecture {
+    #![doc = include_str!("architecture.md")]
+}
 pub mod builder;
 pub mod container;
 pub mod digest;

@@ -220,6 +220,15 @@ impl Project {
             isolation: "namespaces + overlayfs".to_owned(),
             limits: self.limits_in_words(&chosen),
         };
+        let mut snapshots: Vec<&str> = Vec::new();
+        for state in chosen.iter().map(|test| &test.case.state) {
+            if !snapshots.contains(&state.snapshot.as_str()) {
+                snapshots.push(&state.snapshot);
+                if let Some(remark) = self.host.remark(state) {
+                    tracing::warn!("{remark}");
+                }
+            }
+        }
         let scheduled: Vec<_> = chosen.iter().map(|test| test.scheduled.clone()).collect();
         let broken = Arc::new(OnceLock::new());
         let attempt = {

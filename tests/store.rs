@@ -72,12 +72,7 @@ fn build(store: &Store, of: &str, parent: Option<&Layer>, content: &str) -> Laye
 /// This test binary again, in the part of `role`: see `another_process`.
 fn child(store: &Store, role: &str) -> (Child, BufReader<ChildStdout>) {
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args([
-            "--exact",
-            "store::another_process",
-            "--ignored",
-            "--nocapture",
-        ])
+        .args(["--exact", "store::another_process", "--nocapture"])
         .env("STORE_TEST_ROLE", role)
         .env("STORE_TEST_PATH", store.path())
         .stdin(Stdio::piped())
@@ -104,7 +99,6 @@ fn wait_until_ready(output: &mut BufReader<ChildStdout>) {
 
 /// What the child processes of other tests do; they are killed, or end when their input does.
 #[test]
-#[ignore = "a part of other tests"]
 fn another_process() {
     let Some(path) = std::env::var_os("STORE_TEST_PATH") else {
         return;

@@ -52,6 +52,18 @@ pub enum SandboxError {
 }
 
 impl SandboxError {
+    /// The exit code that a shell has for it: 127 for a program that isn't there, 126 for one that can't
+    /// be executed (sh(1)).
+    pub fn shell_code(&self) -> i32 {
+        match self {
+            Self::Spawn {
+                errno: Errno::ENOENT,
+                ..
+            } => 127,
+            _ => 126,
+        }
+    }
+
     /// What to do about it.
     pub fn hint(&self) -> Option<String> {
         let text = match self {

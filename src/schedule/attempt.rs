@@ -13,6 +13,7 @@ use crate::event::{self, Attempt, Outcome, Output};
 use crate::sandbox::cgroup::{Cgroups, Limits};
 use crate::sandbox::{Command, Exit, Identity, SandboxError};
 use crate::store::Store;
+use crate::units;
 
 /// What all attempts on this machine share.
 #[derive(Debug, Clone)]
@@ -142,15 +143,8 @@ fn not_executed(mut output: &File, error: &SandboxError) -> Outcome {
     let hint = error.hint().unwrap_or_default();
     // The verdict stands without the words, should there be no room for them.
     let _ = writeln!(output, "cowherd: {}\n{hint}", event::in_words(error));
-    let found = !matches!(
-        error,
-        SandboxError::Spawn {
-            errno: nix::errno::Errno::ENOENT,
-            ..
-        }
-    );
     Outcome::Failed {
-        code: if found { 126 } else { 127 },
+        code: error.shell_code(),
     }
 }
 
@@ -167,10 +161,29 @@ impl Host {
     /// Whether the writable layer belongs beside the layers: when a file is so large that copying it
     /// up costs more than memory is worth, and the store's file system can share blocks instead.
     fn wants_scratch(&self, state: &State) -> bool {
-        const LARGE: u64 = 64 << 20;
-        state.largest_file() > LARGE
-            && *self
-                .reflink
-                .get_or_init(|| disk::can_reflink(self.store.path()).unwrap_or(false))
+        state.largest_file() > LARGE_FILE && self.can_reflink()
+    }
+
+    /// What the user should know of a state whose files are large, where the store's file system can't
+    /// share blocks.
+    pub fn remark(&self, state: &State) -> Option<String> {
+        (state.largest_file() > LARGE_FILE && !self.can_reflink()).then(|| {
+            format!(
+                "the largest file of `{}` has {}: each test that writes to it, or opens it for writing as \
+                 PostgreSQL does with every table, copies it; a store on XFS or btrfs (COWHERD_STORE) shares the \
+                 blocks instead",
+                state.snapshot,
+                units::format_size(state.largest_file())
+            )
+        })
+    }
+
+    fn can_reflink(&self) -> bool {
+        *self
+            .reflink
+            .get_or_init(|| disk::can_reflink(self.store.path()).unwrap_or(false))
     }
 }
+
+/// From this size on, in bytes, a file is better shared than copied.
+const LARGE_FILE: u64 = 64 << 20;
