@@ -1,8 +1,8 @@
 //! What a container wrote in its data layers.
 
+use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-
-use crate::disk::{self, DiskError, Kind, Reach};
 
 /// The bytes that a container's writable layers take up, files that overlayfs copied up included.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -14,21 +14,27 @@ pub struct CopiedUp {
 }
 
 impl CopiedUp {
-    /// Adds what lies below the upper folder of `service`, as allocated on its file system.
-    ///
-    /// # Errors
-    /// When the folder can't be read, as when the container is gone.
-    pub(super) fn add(&mut self, service: &str, upper: &Path) -> Result<(), DiskError> {
-        disk::walk::<DiskError>(upper, Reach::AsIs, &mut |entry| {
-            if entry.kind() == Kind::File {
-                self.bytes += entry.allocated();
-                self.files
-                    .push((Path::new(service).join(&entry.relative), entry.allocated()));
-            }
-            Ok(())
-        })?;
+    /// Adds what lies below the upper folder of `service`, as allocated on its file system. Programs may
+    /// still run: what goes away meanwhile, or can't be listed, is not counted.
+    pub(super) fn add(&mut self, service: &str, upper: &Path) {
+        self.add_folder(Path::new(service), upper);
         self.files
             .sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
-        Ok(())
+    }
+
+    fn add_folder(&mut self, shown: &Path, folder: &Path) {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            let Ok(metadata) = entry.metadata() else {
+                continue;
+            };
+            let shown = shown.join(entry.file_name());
+            if metadata.is_dir() {
+                self.add_folder(&shown, &entry.path());
+            } else if metadata.is_file() {
+                let bytes = metadata.blocks() * 512;
+                self.bytes += bytes;
+                self.files.push((shown, bytes));
+            }
+        }
     }
 }

@@ -22,8 +22,8 @@ pub enum ContainerError {
     /// The scratch folder or the draft.
     #[error("can't prepare the container's writable layer")]
     Writable(#[source] io::Error),
-    /// What the container wrote can't be measured.
-    #[error("can't measure what the container wrote")]
+    /// A file for a program's output can't be had.
+    #[error("can't keep what a test prints")]
     Disk(#[source] DiskError),
     /// The store.
     #[error("can't prepare the container's writable layer")]

@@ -200,11 +200,46 @@ impl Container {
         self.running.reach(inside)
     }
 
-    /// Runs a program to its end, its deadline, or the order to stop; in the last two cases it still
+    /// Starts a program.
+    ///
+    /// # Errors
+    /// When it can't be executed.
+    pub fn spawn(
+        &mut self,
+        command: &Command,
+        stdio: [&dyn AsFd; 3],
+    ) -> Result<Slot, ContainerError> {
+        self.running
+            .spawn(command, stdio)
+            .map_err(ContainerError::Sandbox)
+    }
+
+    /// Waits for a program to its end, a deadline, or the order to stop; in the last two cases it still
     /// runs, and is killed with the container.
     ///
     /// # Errors
-    /// When the program can't be executed.
+    /// When the container is gone.
+    pub fn wait(
+        &mut self,
+        program: Slot,
+        deadline: Option<Instant>,
+        stop: Option<BorrowedFd<'_>>,
+    ) -> Result<Ended, ContainerError> {
+        loop {
+            match self.next(deadline, stop)? {
+                Woken::Exited(ended, exit) if ended == program => return Ok(Ended::Exited(exit)),
+                // A test may shut its database down; that is for the test to judge.
+                Woken::Exited(..) | Woken::Log => {}
+                Woken::Deadline => return Ok(Ended::TimedOut),
+                Woken::Stopped => return Ok(Ended::Stopped),
+            }
+        }
+    }
+
+    /// Starts a program and waits for it.
+    ///
+    /// # Errors
+    /// As [`Container::spawn`] and [`Container::wait`].
     pub fn run(
         &mut self,
         command: &Command,
@@ -212,19 +247,8 @@ impl Container {
         deadline: Option<Instant>,
         stop: Option<BorrowedFd<'_>>,
     ) -> Result<Ended, ContainerError> {
-        let slot = self
-            .running
-            .spawn(command, stdio)
-            .map_err(ContainerError::Sandbox)?;
-        loop {
-            match self.next(deadline, stop)? {
-                Woken::Exited(ended, exit) if ended == slot => return Ok(Ended::Exited(exit)),
-                // A test may shut its database down; that is for the test to judge.
-                Woken::Exited(..) | Woken::Log => {}
-                Woken::Deadline => return Ok(Ended::TimedOut),
-                Woken::Stopped => return Ok(Ended::Stopped),
-            }
-        }
+        let program = self.spawn(command, stdio)?;
+        self.wait(program, deadline, stop)
     }
 
     /// The last lines of the logs of the services that have ended.
@@ -339,17 +363,12 @@ impl Container {
     }
 
     /// What the container has written in its data layers so far.
-    ///
-    /// # Errors
-    /// When they can't be read.
-    pub fn copied_up(&self) -> Result<CopiedUp, ContainerError> {
+    pub fn copied_up(&self) -> CopiedUp {
         let mut copied = CopiedUp::default();
         for (service, changes) in &self.changes {
-            copied
-                .add(service, &self.reach(changes))
-                .map_err(ContainerError::Disk)?;
+            copied.add(service, &self.reach(changes));
         }
-        Ok(copied)
+        copied
     }
 
     /// How often the kernel has ended a process of the container for want of memory.

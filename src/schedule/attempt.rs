@@ -11,7 +11,7 @@ use crate::container::{self, Container, ContainerError, Ended, Services, Setup, 
 use crate::disk;
 use crate::event::{self, Attempt, Outcome, Output};
 use crate::sandbox::cgroup::{Cgroups, Limits};
-use crate::sandbox::{Command, Exit, Identity, SandboxError};
+use crate::sandbox::{Command, Exit, Identity, SandboxError, Slot};
 use crate::store::Store;
 use crate::units;
 
@@ -105,39 +105,66 @@ fn live(
     let mut container = Container::start(&case.state, &setup)?;
     record.fixture = begun.elapsed();
     let started = Instant::now();
-    let ended = container.run(
-        &case.command,
-        [&null, &output, &output],
-        Some(started + case.timeout),
-        Some(stop.killed()),
-    );
-    record.body = started.elapsed();
-    record.outcome = match ended {
-        Ok(Ended::Exited(Exit::Code(0))) => Outcome::Passed,
-        Ok(Ended::Exited(Exit::Code(code))) => Outcome::Failed { code },
-        Ok(Ended::Exited(Exit::Signal(signal))) => Outcome::Signalled {
-            signal,
-            out_of_memory: container.out_of_memory(),
-        },
-        Ok(Ended::TimedOut) => Outcome::TimedOut {
-            after: case.timeout,
-        },
-        Ok(Ended::Stopped) => Outcome::Interrupted,
+    record.outcome = match container.spawn(&case.command, [&null, &output, &output]) {
+        Ok(program) => watch(&mut container, program, case.timeout, stop, &output)?,
         // A command that can't be executed is the test's own fault; a shell has codes for it.
         Err(ContainerError::Sandbox(error @ SandboxError::Spawn { .. })) => {
             not_executed(&output, &error)
         }
         Err(error) => return Err(error),
     };
+    record.body = started.elapsed();
     record.output = Output::new(output);
     if !record.outcome.passed() {
         record.service_log = container.fallen_services();
     }
-    let copied = container.copied_up()?;
+    let copied = container.copied_up();
     record.copied_up = copied.bytes;
     record.files = copied.files;
     Ok(())
 }
+
+/// Waits for the test's command, and looks now and then at how much it has printed.
+fn watch(
+    container: &mut Container,
+    program: Slot,
+    timeout: Duration,
+    stop: &Stop,
+    mut output: &File,
+) -> Result<Outcome, ContainerError> {
+    let deadline = Instant::now() + timeout;
+    loop {
+        let look = deadline.min(Instant::now() + LOOK_EVERY);
+        return Ok(
+            match container.wait(program, Some(look), Some(stop.killed()))? {
+                Ended::Exited(Exit::Code(0)) => Outcome::Passed,
+                Ended::Exited(Exit::Code(code)) => Outcome::Failed { code },
+                Ended::Exited(Exit::Signal(signal)) => Outcome::Signalled {
+                    signal,
+                    out_of_memory: container.out_of_memory(),
+                },
+                Ended::Stopped => Outcome::Interrupted,
+                Ended::TimedOut if look == deadline => Outcome::TimedOut { after: timeout },
+                Ended::TimedOut if output.metadata().is_ok_and(|file| file.len() > MOST_OUTPUT) => {
+                    let most = units::format_size(MOST_OUTPUT);
+                    // The verdict stands without the words, should there be no room for them.
+                    let _ = writeln!(
+                        output,
+                        "\ncowherd: it printed more than {most} and was killed"
+                    );
+                    Outcome::Failed { code: 137 }
+                }
+                Ended::TimedOut => continue,
+            },
+        );
+    }
+}
+
+/// How often a running test's output is measured.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// What a test may print, in bytes, before it is taken for one that prints for ever.
+const MOST_OUTPUT: u64 = 4 << 30;
 
 fn not_executed(mut output: &File, error: &SandboxError) -> Outcome {
     let hint = error.hint().unwrap_or_default();
