@@ -43,9 +43,7 @@ fn log(verbose: u8) {
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .without_time();
-    log.with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .init();
+    log.with_writer(std::io::stderr).init();
 }
 
 /// The report on standard error: live on a terminal, plain lines elsewhere.
