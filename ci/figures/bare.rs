@@ -1,0 +1,165 @@
+//! `postgres` without Cowherd: the same program with the same settings, on a copied data folder.
+
+use std::fs::{self, Permissions};
+use std::io::{BufRead as _, BufReader};
+use std::net::TcpListener;
+use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStderr, Command, Stdio};
+
+use anyhow::Context as _;
+use cowherd::container::{State, base_environment};
+use cowherd::disk::{self, Copied};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use postgres::Client;
+
+use crate::fixture::{self, Fixture};
+
+/// A running server.
+pub(crate) struct Bare {
+    child: Child,
+    log: Option<BufReader<ChildStderr>>,
+    sockets: PathBuf,
+    port: u16,
+}
+
+impl Bare {
+    /// Starts a server on the folder `data`, and waits for the line that says that it takes connections.
+    ///
+    /// It gets the arguments of a container's, then `settings`, and runs as the containers' user.
+    pub(crate) fn start(
+        fixture: &Fixture,
+        state: &State,
+        data: &Path,
+        settings: &[&str],
+    ) -> anyhow::Result<Self> {
+        let engine = &state.services[0];
+        let server = engine.server(false).context("the engine has a server")?;
+        let sockets = fixture.dir.join("sockets");
+        let port = free_port()?;
+        fs::create_dir_all(&sockets)?;
+        fs::set_permissions(&sockets, Permissions::from_mode(0o777))?;
+        let place = engine.place();
+        let swaps = [
+            (text(&place.data())?, text(data)?),
+            (text(&place.sockets())?, text(&sockets)?),
+            (
+                format!("port={}", fixture::port(state)),
+                format!("port={port}"),
+            ),
+        ];
+        let mut command = Command::new(&server.exec.program);
+        for argument in &server.exec.args {
+            let argument = argument.to_str().context("an argument is no UTF-8")?;
+            let swap = |text: String, (from, to): &(String, String)| text.replace(from, to);
+            command.arg(swaps.iter().fold(argument.to_owned(), swap));
+        }
+        for setting in settings {
+            command.args(["-c", setting]);
+        }
+        command
+            .env_clear()
+            .envs(base_environment())
+            .envs(server.exec.environment.iter().map(|(k, v)| (k, v)))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
+        let identity = fixture.project.on().identity;
+        if identity.is_root() {
+            let (uid, gid) = identity.user();
+            command.uid(uid).gid(gid);
+        }
+        let mut child = command.spawn()?;
+        let mut log = BufReader::new(child.stderr.take().context("a log")?);
+        let mut line = String::new();
+        while !line.contains(server.ready_line) {
+            line.clear();
+            if log.read_line(&mut line)? == 0 {
+                anyhow::bail!(
+                    "{} has ended: {}",
+                    server.exec.program.display(),
+                    child.wait()?
+                );
+            }
+        }
+        Ok(Self {
+            child,
+            log: Some(log),
+            sockets,
+            port,
+        })
+    }
+
+    /// Reads the log from now on, for a server that has more to say than a pipe holds.
+    pub(crate) fn drain(&mut self) {
+        if let Some(mut log) = self.log.take() {
+            std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
+        }
+    }
+
+    pub(crate) fn connect(&self, database: &str) -> anyhow::Result<Client> {
+        fixture::client(&self.sockets, self.port, database)
+    }
+
+    /// Ends the server and waits for it: "immediate shutdown", with no last checkpoint (postgres(1)).
+    pub(crate) fn stop(self) -> anyhow::Result<()> {
+        // The rest is done by `drop`.
+        Ok(kill(
+            Pid::from_raw(self.child.id() as i32),
+            Signal::SIGQUIT,
+        )?)
+    }
+}
+
+impl Drop for Bare {
+    fn drop(&mut self) {
+        // A server that was killed outright would leave its shared memory.
+        let _ = kill(Pid::from_raw(self.child.id() as i32), Signal::SIGQUIT);
+        let _ = self.child.wait();
+    }
+}
+
+/// Makes `to` the data folder of a state, for the user that servers run as.
+pub(crate) fn flatten(fixture: &Fixture, state: &State, to: &Path) -> anyhow::Result<Copied> {
+    let service = state.services[0].place().service();
+    let mut copied = Copied::default();
+    // From the lowest on: what lies above is laid over it.
+    for layer in state.layers.iter().rev() {
+        if let Some(files) = layer.files(service) {
+            let part = disk::copy_tree(&files, to)?;
+            copied.files += part.files;
+            copied.bytes += part.bytes;
+            copied.reflinked += part.reflinked;
+        }
+    }
+    own(fixture, to)?;
+    Ok(copied)
+}
+
+/// Copies a data folder.
+pub(crate) fn copy(fixture: &Fixture, from: &Path, to: &Path) -> anyhow::Result<Copied> {
+    let copied = disk::copy_tree(from, to)?;
+    own(fixture, to)?;
+    Ok(copied)
+}
+
+fn own(fixture: &Fixture, folder: &Path) -> anyhow::Result<()> {
+    let identity = fixture.project.on().identity;
+    if identity.is_root() {
+        let (uid, gid) = identity.user();
+        disk::chown_tree(folder, uid, gid)?;
+        chown(folder, Some(uid), Some(gid))?;
+    }
+    Ok(fs::set_permissions(folder, Permissions::from_mode(0o700))?)
+}
+
+fn free_port() -> anyhow::Result<u16> {
+    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+}
+
+fn text(path: &Path) -> anyhow::Result<String> {
+    let text = path.to_str().context("a path is no UTF-8")?;
+    Ok(text.to_owned())
+}

@@ -1,0 +1,85 @@
+//! What Cowherd promises, measured: one table. `ci/bench` runs it and describes it.
+
+mod bare;
+mod concurrent;
+mod fixture;
+mod machine;
+mod memory;
+mod postgres;
+mod process;
+mod small;
+mod table;
+
+use std::path::PathBuf;
+
+use clap::Parser;
+
+use fixture::Fixture;
+use table::Table;
+
+/// Measures what Cowherd promises.
+#[derive(Debug, Parser)]
+#[command(name = "ci/bench")]
+struct Args {
+    /// Few rounds: shows that everything works, not how fast it is.
+    #[arg(long)]
+    quick: bool,
+
+    /// Also measure with a large table.
+    #[arg(long)]
+    large: bool,
+
+    /// The size of the large table, in MB.
+    #[arg(long, value_name = "MB", default_value_t = 1024)]
+    size: u32,
+
+    /// Also write the rows to this file.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+
+    /// Where everything is made; the caller removes it.
+    #[arg(long, hide = true)]
+    dir: PathBuf,
+
+    /// What `cargo bench` adds to every benchmark's arguments.
+    #[arg(long, hide = true)]
+    bench: bool,
+
+    /// Only these sections.
+    #[arg(value_name = "SECTION", value_parser = SECTIONS.map(|(name, _)| name))]
+    only: Vec<String>,
+}
+
+type Section = fn(&Fixture, &mut Table) -> anyhow::Result<()>;
+
+/// In the order of the table.
+const SECTIONS: [(&str, Section); 8] = [
+    ("start", postgres::start),
+    ("cpu", postgres::cpu),
+    ("memory", memory::memory),
+    ("large", postgres::large),
+    ("sandbox", small::sandbox),
+    ("sqlite", small::sqlite),
+    ("layers", small::layers),
+    ("tests", concurrent::tests),
+];
+
+fn main() -> anyhow::Result<()> {
+    let args = Args::parse();
+    let fixture = Fixture::new(&args.dir, args.quick, args.large.then_some(args.size))?;
+    let machine = machine::describe(&fixture)?;
+    println!("{machine}\n");
+    let mut table = Table::default();
+    for (name, section) in SECTIONS {
+        if !args.only.is_empty() && !args.only.iter().any(|only| only == name) {
+            continue;
+        }
+        eprintln!("measuring: {name}");
+        section(&fixture, &mut table)?;
+    }
+    println!("{table}");
+    if let Some(path) = &args.json {
+        std::fs::write(path, table.json(&machine)?)?;
+    }
+    Ok(())
+}

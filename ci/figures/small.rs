@@ -1,0 +1,170 @@
+//! What needs no server: the sandbox alone, SQLite, one whole command, the depth of a chain.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use anyhow::Context as _;
+use cowherd::container::State;
+use cowherd::sandbox::{self, Overlay, RUN, Sandbox, Upper};
+
+use crate::fixture::Fixture;
+use crate::table::{Samples, Table, Target};
+
+const PROGRAM: &str = "/bin/true";
+
+/// Runs a program in the usual way.
+fn bare_program(program: &mut Command) -> anyhow::Result<()> {
+    let status = program
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()?;
+    anyhow::ensure!(status.success(), "{program:?} ended with {status}");
+    Ok(())
+}
+
+/// Everything that a container is but for a server.
+fn description(fixture: &Fixture) -> anyhow::Result<Sandbox> {
+    let host = fixture.project.on();
+    let mut sandbox = Sandbox::new(host.identity);
+    sandbox.project(&host.project, false);
+    sandbox.program(std::env::current_exe()?, "cowherd");
+    let data = Path::new(RUN).join("db");
+    sandbox.folder(&data);
+    let layers = fixture.lite.layers.iter();
+    sandbox.overlay(Overlay {
+        name: "db".to_owned(),
+        target: data.join("data"),
+        from: fixture.lite.layers_folder.clone(),
+        lower: layers
+            .filter_map(|layer| layer.lower("db").map(Into::into))
+            .collect(),
+        upper: Upper::Memory,
+        mode: 0o700,
+    });
+    Ok(sandbox)
+}
+
+/// A sandbox and a program in it against the program alone.
+pub(crate) fn sandbox(fixture: &Fixture, table: &mut Table) -> anyhow::Result<()> {
+    let [mut bare, mut ours, mut started, mut gone] = [const { Samples(Vec::new()) }; 4];
+    let null = std::fs::File::options()
+        .read(true)
+        .write(true)
+        .open("/dev/null")?;
+    let command = sandbox::Command::new(PROGRAM);
+    for _ in 0..fixture.rounds(300) {
+        let begun = Instant::now();
+        bare_program(&mut Command::new(PROGRAM))?;
+        bare.time(begun.elapsed());
+        let begun = Instant::now();
+        let mut running = description(fixture)?.start()?;
+        started.time(begun.elapsed());
+        let slot = running.spawn(&command, [&null, &null, &null])?;
+        let exit = running.wait(slot, None, None)?;
+        ours.time(begun.elapsed());
+        anyhow::ensure!(exit.success(), "{PROGRAM} ended with {exit:?}");
+        let ending = Instant::now();
+        drop(running);
+        gone.time(ending.elapsed());
+    }
+    table.head("The sandbox: six namespaces, read-only root, /proc, /dev, tmpfs, two overlays, lo");
+    table.row(
+        format!("fork and exec of {PROGRAM}, to its end"),
+        "ms",
+        &bare,
+        None,
+    );
+    table.row(
+        format!("sandbox and exec of {PROGRAM}, to its end"),
+        "ms",
+        &ours,
+        Some(Target::More(bare, 1.0)),
+    );
+    table.row("of that, until the sandbox stands", "ms", &started, None);
+    table.row("sandbox taken down", "ms", &gone, None);
+    Ok(())
+}
+
+/// Times a container of a state until it is ready.
+fn container(
+    fixture: &Fixture,
+    state: &State,
+    ready: &mut Samples,
+    gone: &mut Samples,
+) -> anyhow::Result<()> {
+    let begun = Instant::now();
+    let live = fixture.container(state)?;
+    ready.time(begun.elapsed());
+    let ending = Instant::now();
+    drop(live);
+    gone.time(ending.elapsed());
+    Ok(())
+}
+
+/// SQLite containers, and `cowherd exec` as a whole command.
+pub(crate) fn sqlite(fixture: &Fixture, table: &mut Table) -> anyhow::Result<()> {
+    let [mut small, mut large, mut gone, mut exec, mut alone] = [const { Samples(Vec::new()) }; 5];
+    let mut whole = Command::new(env!("CARGO_BIN_EXE_cowherd"));
+    whole
+        .args(["exec", "-s", "lite", "-f"])
+        .arg(&fixture.spec)
+        .args(["--", PROGRAM]);
+    for _ in 0..fixture.rounds(200) {
+        container(fixture, &fixture.lite, &mut small, &mut gone)?;
+        container(
+            fixture,
+            &fixture.lite_large,
+            &mut large,
+            &mut Samples::default(),
+        )?;
+        let begun = Instant::now();
+        bare_program(&mut whole)?;
+        exec.time(begun.elapsed());
+        let begun = Instant::now();
+        bare_program(&mut Command::new(PROGRAM))?;
+        alone.time(begun.elapsed());
+    }
+    let size = |state: &State| state.largest_file() / 1_000_000;
+    table.head("SQLite");
+    table.row(
+        format!("container ready, file of {} MB", size(&fixture.lite)),
+        "ms",
+        &small,
+        Some(Target::AtMost(2.0)),
+    );
+    table.row(
+        format!("container ready, file of {} MB", size(&fixture.lite_large)),
+        "ms",
+        &large,
+        Some(Target::AtMost(2.0)),
+    );
+    table.row("container dropped", "ms", &gone, None);
+    table.row(
+        format!("cowherd exec -- {PROGRAM}, the whole command"),
+        "ms",
+        &exec,
+        Some(Target::AtMost(8.0)),
+    );
+    table.row(format!("{PROGRAM} alone"), "ms", &alone, None);
+    Ok(())
+}
+
+/// A chain of ten layers costs hardly more than one of one.
+pub(crate) fn layers(fixture: &Fixture, table: &mut Table) -> anyhow::Result<()> {
+    let mut ready = vec![Samples::default(); fixture.deep.len()];
+    for _ in 0..fixture.rounds(200) {
+        for (state, samples) in fixture.deep.iter().zip(&mut ready) {
+            container(fixture, state, samples, &mut Samples::default())?;
+        }
+    }
+    table.head("Depth of a chain: SQLite containers ready");
+    let first = ready.first().context("a chain")?.clone();
+    for (state, samples) in fixture.deep.iter().zip(&ready) {
+        let depth = state.layers.len();
+        let target = (samples.0 != first.0).then(|| Target::More(first.clone(), 1.0));
+        table.row(format!("{depth} layers"), "ms", samples, target);
+    }
+    Ok(())
+}
