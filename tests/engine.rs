@@ -5,6 +5,7 @@
 mod postgres;
 mod postgres_find;
 mod sqlite;
+mod sqlite_mapped;
 mod sqlite_script;
 
 use std::collections::BTreeMap;

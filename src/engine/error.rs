@@ -4,6 +4,8 @@ use std::error::Error;
 use std::io;
 use std::path::PathBuf;
 
+use crate::units;
+
 /// An error of an engine: of its programs, its settings, or a user's SQL.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -104,6 +106,17 @@ pub enum EngineError {
         /// What is unclean.
         why: String,
     },
+    /// This process gets no address space for a copy of a database.
+    #[error("can't reserve {} of address space for a copy of {}", units::format_size(*.bytes), .path.display())]
+    Room {
+        /// How much was asked for.
+        bytes: u64,
+        /// The database.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
     /// The database library failed.
     #[error("can't {doing} {}", .path.display())]
     Library {
@@ -129,6 +142,11 @@ impl EngineError {
             Self::Script { hint, .. } => hint.clone(),
             Self::Unclean { .. } => Some(
                 "a step left a process or a transaction behind; make its command wait for all that it starts"
+                    .to_owned(),
+            ),
+            Self::Room { .. } => Some(
+                "a limit is in the way: `ulimit -v` or `ulimit -d` of this process, or `vm.overcommit_memory=2` of the \
+                 host; raise it, or ask for less room (`SqliteCopy::with_room`)"
                     .to_owned(),
             ),
             _ => None,

@@ -32,7 +32,9 @@ mod postgres_settings;
 mod postgres_split;
 mod sqlite;
 pub mod sqlite_client;
+mod sqlite_file;
 mod sqlite_freeze;
+pub mod sqlite_mapped;
 mod sqlite_script;
 mod sqlite_split;
 
