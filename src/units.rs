@@ -1,6 +1,6 @@
 //! Durations and sizes as people write them.
 //!
-//! Durations are those of [Compose][durations]: `30s`, `1h30m`, `500ms`. Sizes are its [byte
+//! Durations are those of [Compose][durations], `30s`, `1h30m`, `500ms`, with days and weeks. Sizes are its [byte
 //! values][sizes]: `64MB`, `1GiB`, `512m`, where every unit is a power of 1024 with and without the `i`.
 //!
 //! [durations]: https://github.com/compose-spec/compose-spec/blob/main/11-extension.md#specifying-durations
@@ -47,6 +47,9 @@ const TIMES: [(&str, u128); 7] = [
     ("ns", 1),
 ];
 
+/// Longer units, which are read and never written: no test's time is told in days.
+const DAYS: [(&str, u128); 2] = [("w", 7 * 24 * TIMES[0].1), ("d", 24 * TIMES[0].1)];
+
 /// A hundred years: what is longer overflows clocks that add it to the present time.
 const LONGEST: u128 = 876_000 * 3_600_000_000_000;
 
@@ -68,8 +71,8 @@ const SIZES: [(&str, u32); 15] = [
     ("bytes", 0),
 ];
 
-/// Reads a duration: numbers with the units `h`, `m`, `s`, `ms`, `us`, `ns`, from the largest to the
-/// smallest, each at most once. The number may have a fraction (`2.5s`). At most a hundred years.
+/// Reads a duration: numbers with the units `w`, `d`, `h`, `m`, `s`, `ms`, `us`, `ns`, from the
+/// largest to the smallest, each at most once. The number may have a fraction (`2.5s`). At most a hundred years.
 ///
 /// ```
 /// use std::time::Duration;
@@ -108,11 +111,12 @@ pub fn parse_duration(text: &str) -> Result<Duration, UnitsError> {
             let advice = format!("write `{}s` for seconds", shorten(text.trim()));
             return Err(wrong("it has no unit", &advice));
         }
-        let Some(&(_, size)) = TIMES.iter().find(|(name, _)| *name == unit) else {
+        let known = DAYS.iter().chain(&TIMES).find(|(name, _)| *name == unit);
+        let Some(&(_, size)) = known else {
             let reason = format!("unknown unit `{}`", shorten(unit));
             return Err(wrong(
                 &reason,
-                "the units are `h`, `m`, `s`, `ms`, `us` and `ns`, as in `1h30m`",
+                "the units are `w`, `d`, `h`, `m`, `s`, `ms`, `us` and `ns`, as in `1h30m`",
             ));
         };
         if size >= smaller_than {

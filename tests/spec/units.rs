@@ -18,6 +18,8 @@ fn durations_are_those_of_compose() {
         ("2000us", 2),
         ("2000µs", 2),
         ("0s", 0),
+        ("30d", 2_592_000_000),
+        ("1w2d3h", 788_400_000),
     ] {
         let expected = Duration::from_millis(milliseconds);
         assert_eq!(parse_duration(text).unwrap(), expected, "{text}");
@@ -30,7 +32,8 @@ fn a_wrong_duration_is_named_with_what_would_be_right() {
         ("", "it is empty"),
         ("30", "it has no unit; write `30s`"),
         ("30x", "unknown unit `x`"),
-        ("1d", "unknown unit `d`"),
+        ("1y", "unknown unit `y`"),
+        ("1d1w", "from the largest to the smallest"),
         ("30 s", "unknown unit ` s`"),
         ("-5s", "a number must come before the unit"),
         ("s", "a number must come before the unit"),
