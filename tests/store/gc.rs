@@ -355,3 +355,34 @@ fn a_draft_is_not_touched() {
     draft.seal(info("a", None)).unwrap();
     assert!(store.find(&key("a")).unwrap().is_some());
 }
+
+#[test]
+fn looking_at_a_layer_is_no_use_of_it() {
+    let fixture = Fixture::new();
+    let store = &fixture.store;
+    let keys = [key("a"), key("b"), key("c")];
+    let used = {
+        let bottom = build(store, "a", None, "one");
+        let top = build(store, "b", Some(&bottom), "two");
+        age(store, &bottom, 40);
+        age(store, &top, 40);
+        [bottom.digest(), top.digest()]
+    };
+    let seen = store.look(&keys).unwrap();
+    assert_eq!(
+        seen.iter().map(|layer| layer.digest).collect::<Vec<_>>(),
+        used
+    );
+    assert_eq!((seen[1].label.as_str(), seen[1].bytes), ("b", 3));
+    assert!(
+        seen[1]
+            .last_used
+            .is_some_and(|used| used.elapsed().unwrap().as_secs() > 39 * 86_400)
+    );
+    let old = GcPolicy {
+        older_than: Some(Duration::from_secs(30 * 86_400)),
+        ..plain()
+    };
+    assert_eq!(removed(store, old), ["a", "b"]);
+    assert_eq!(store.look(&keys).unwrap(), []);
+}
