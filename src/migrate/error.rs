@@ -167,11 +167,11 @@ impl MigrateError {
                 step(Tool::Sqlx)
             )),
             Self::Placeholder { name, .. } => Some(format!(
-                "if it is no placeholder, write `placeholderReplacement=false` into `{dir}/{name}.conf`; else let Flyway migrate: {}",
+                "if it is no placeholder, write `placeholderReplacement=false` into `{dir}/{name}.conf`; else let Flyway migrate: `{}`",
                 Foreign::command_step("flyway migrate", &dir.to_string())
             )),
             Self::Callback { .. } | Self::Setting { .. } => Some(format!(
-                "let Flyway migrate: {}",
+                "let Flyway migrate: `{}`",
                 Foreign::command_step("flyway migrate", &dir.to_string())
             )),
             Self::Script { source, .. } => source.hint(),

@@ -59,35 +59,45 @@ impl Foreign {
 
     /// A build step that runs a command over the folder's files.
     pub(super) fn command_step(command: &str, dir: &str) -> String {
-        format!("`run: {{ command: {command}, inputs: [{dir}] }}`")
+        format!("run: {{ command: {command}, inputs: [{dir}] }}")
     }
 
-    /// What to write instead of `migrate:` over the folder `dir`.
-    pub(super) fn remedy(self, dir: &str) -> String {
-        let run = |command: &str| {
-            format!(
-                "run the tool as a step: {}",
-                Self::command_step(command, dir)
-            )
-        };
+    /// The build step to write instead of `migrate:` over the folder `dir`, as YAML.
+    ///
+    /// ```
+    /// use cowherd::migrate::Foreign;
+    /// assert_eq!(Foreign::Diesel.step("migrations"), "sql: migrations/*/up.sql");
+    /// ```
+    pub fn step(self, dir: &str) -> String {
+        let run = |command: &str| Self::command_step(command, dir);
         match self {
-            Self::Diesel => format!("apply its files as they are: `sql: {dir}/*/up.sql`"),
-            Self::Prisma => format!("apply its files as they are: `sql: {dir}/*/migration.sql`"),
-            Self::GolangMigrate => format!("apply its files as they are: `sql: {dir}/*.up.sql`"),
-            Self::Refinery => format!(
-                "files named `V1__name.sql` are applied in the same order by `migrate: {{ tool: flyway, dir: {dir} }}`"
-            ),
+            Self::Diesel => format!("sql: {dir}/*/up.sql"),
+            Self::Prisma => format!("sql: {dir}/*/migration.sql"),
+            Self::GolangMigrate => format!("sql: {dir}/*.up.sql"),
+            Self::Refinery => format!("migrate: {{ tool: flyway, dir: {dir} }}"),
             Self::Alembic => run("alembic upgrade head"),
             Self::Dbmate => run("dbmate --no-dump-schema migrate"),
             Self::Django => run("python manage.py migrate"),
             Self::Goose => run("goose up"),
             Self::Liquibase => run("liquibase update"),
-            Self::Rails => format!(
-                "{}, or `sql: db/structure.sql`",
-                run("bin/rails db:migrate")
-            ),
+            Self::Rails => run("bin/rails db:migrate"),
             Self::SqlMigrate => run("sql-migrate up"),
             Self::Sqitch => run("sqitch deploy"),
+        }
+    }
+
+    /// What to write instead of `migrate:` over the folder `dir`.
+    pub(super) fn remedy(self, dir: &str) -> String {
+        let step = self.step(dir);
+        match self {
+            Self::Diesel | Self::Prisma | Self::GolangMigrate => {
+                format!("apply its files as they are: `{step}`")
+            }
+            Self::Refinery => {
+                format!("files named `V1__name.sql` are applied in the same order by `{step}`")
+            }
+            Self::Rails => format!("run the tool as a step: `{step}`, or `sql: db/structure.sql`"),
+            _ => format!("run the tool as a step: `{step}`"),
         }
     }
 }
