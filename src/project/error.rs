@@ -68,6 +68,8 @@ impl ProjectError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::NoMatch { .. } | Self::NoTests => 4,
+            // The name came from the command line: a spec's own names are checked as it is read.
+            Self::Plan(PlanError::UnknownSnapshot { .. }) => 2,
             Self::Spec(_) | Self::Plan(_) => 96,
             Self::Discover { .. } => 101,
             Self::Interrupted => 130,
