@@ -29,6 +29,7 @@ pub mod digest;
 pub mod disk;
 pub mod engine;
 pub mod event;
+pub mod init;
 pub mod migrate;
 pub mod plan;
 pub mod project;

@@ -29,6 +29,7 @@ const RANKS: &[(&str, u8)] = &[
     ("pool", 5),
     ("schedule", 6),
     ("report", 6),
+    ("init", 7),
     ("project", 7),
     ("lib", 7),
 ];

@@ -1,4 +1,7 @@
-//! What can be written on the command line.
+//! What can be written on the command line: here what belongs to a run, in the rooms below the rest.
+
+mod start;
+mod store;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -7,19 +10,31 @@ use std::time::Duration;
 use clap::{ColorChoice, Parser};
 use cowherd::units;
 
+pub(super) use start::{Completions, Init, Man};
+pub(super) use store::{Gc, Inspect, List};
+
 /// Every test gets its own copy of a prepared database.
 #[derive(Debug, Parser)]
 #[command(
     name = "cowherd",
     version,
     propagate_version = true,
-    after_help = "A first run: `cowherd init` writes a cowherd.yaml for the project it finds, `cowherd run` builds \
-                  what it describes and runs its tests. `cowherd doctor` says what this machine allows.\n\n\
-                  Exit codes: 0 all passed; 2 usage; 4 no test matched; 96 the spec is wrong; 97 this host \
-                  lacks something; 100 tests failed; 101 a snapshot could not be built; 130 and 143 interrupted."
+    max_term_width = 100,
+    after_help = "A first run:\n  \
+        cowherd init      write a cowherd.yaml for the project in this folder\n  \
+        cowherd run       build what it describes, and run its tests\n  \
+        cowherd doctor    what this machine allows, and the remedy for what it doesn't\n\n\
+        Files:\n  \
+        cowherd.yaml      the spec, in this folder or the nearest parent\n  \
+        $COWHERD_STORE    what was built; else $XDG_DATA_HOME/cowherd, else ~/.local/share/cowherd\n\n\
+        Exit codes:\n  \
+        0  all is well                         97  this host lacks something\n  \
+        2  the command line is wrong          100  tests failed\n  \
+        4  no test matched                    101  a snapshot could not be built\n \
+        96  the spec is wrong             130, 143  interrupted, terminated"
 )]
 pub(crate) struct Args {
-    /// Say more: what is decided (-v), what is done (-vv), everything (-vvv). `COWHERD_LOG` is finer.
+    /// Say more: what is decided (-v), what is done (-vv), everything (-vvv).
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     pub(super) verbose: u8,
 
@@ -33,6 +48,8 @@ pub(crate) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Subcommand {
+    /// Write a commented starter cowherd.yaml for the project in this folder.
+    Init(Init),
     /// Build what is missing and run the tests, each in its own copy of its snapshot.
     Run(Run),
     /// Build snapshots, layer by layer, as far as the store lacks them.
@@ -41,7 +58,17 @@ pub(super) enum Subcommand {
     Exec(Exec),
     /// Open the engine's own client (psql, sqlite3) in a fresh copy of a snapshot.
     Shell(Shell),
-    /// Runs SQL on a `SQLite` file, for containers on machines without sqlite3.
+    /// List the snapshots of the spec and of the store.
+    List(List),
+    /// Show the steps of a snapshot: what is built of them, how large it is, what comes next.
+    Inspect(Inspect),
+    /// Remove the layers that no snapshot needs any more.
+    Gc(Gc),
+    /// Print the script that lets a shell complete the command line.
+    Completions(Completions),
+    /// Print the manual page, or write all of them to a folder.
+    Man(Man),
+    /// Runs SQL on a SQLite file, for containers on machines without sqlite3.
     #[command(hide = true)]
     SqliteClient(SqliteClient),
 }
@@ -60,7 +87,9 @@ pub(super) struct SpecFile {
     cowherd run                              every test of cowherd.yaml\n  \
     cowherd run orders checks::              those whose name contains one of these\n  \
     cowherd run -j 8 --retries 1             eight at a time, a failed one once more\n  \
-    cowherd run --report junit=out/junit.xml --report json=out/run.jsonl")]
+    cowherd run --report junit=out/junit.xml --report json=out/run.jsonl\n\n\
+    A test finds its database by DATABASE_URL and the engine's own variables (PGHOST, …).\n\
+    Exit codes: 0 all passed, 4 no test matched, 100 tests failed, 101 a snapshot could not be built.")]
 pub(super) struct Run {
     #[command(flatten)]
     pub(super) spec: SpecFile,
@@ -69,7 +98,7 @@ pub(super) struct Run {
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(super) jobs: Option<u32>,
 
-    /// Also write a report: junit=PATH or json=PATH (JSON lines; `-` is standard output).
+    /// Also write a report: junit=PATH, or json=PATH for JSON lines; the path - is standard output.
     #[arg(long, value_name = "KIND=PATH", value_parser = report)]
     pub(super) report: Vec<(String, PathBuf)>,
 
@@ -94,7 +123,9 @@ pub(super) struct Run {
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     cowherd build                            every snapshot of cowherd.yaml\n  \
-    cowherd build shop                       this one, and what it starts from")]
+    cowherd build shop                       this one, and what it starts from\n\n\
+    Each step is a layer of its own in the store; one whose files are as they were is not built again.\n\
+    Exit codes: 0 all are there, 101 one could not be built.")]
 pub(super) struct Build {
     #[command(flatten)]
     pub(super) spec: SpecFile,
@@ -107,10 +138,12 @@ pub(super) struct Build {
 /// Runs a command in a container.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
-    cowherd exec -- ./load-test.sh\n  \
-    cowherd exec -s shop -- sh -c 'psql -c \"select count(*) from orders\"'\n\n\
-    The command finds the database by DATABASE_URL and the engine's own variables. It sees a copy-on-write \
-    view of the project's folder; what it writes is gone when it ends.")]
+    cowherd exec -- ./load-test.sh           in the only snapshot\n  \
+    cowherd exec -s shop -- psql -c 'select count(*) from orders'\n  \
+    cowherd exec --host-files -- pg_dump -f dump.sql\n\n\
+    The command finds the database by DATABASE_URL and the engine's own variables (PGHOST, …). It sees \
+    a copy-on-write view of the project's folder: what it writes is gone when it ends.\n\
+    Exit codes: the command's own, 128+n when signal n ended it.")]
 pub(super) struct Exec {
     #[command(flatten)]
     pub(super) spec: SpecFile,
@@ -133,7 +166,8 @@ pub(super) struct Exec {
 #[command(after_help = "Examples:\n  \
     cowherd shell                            look around in the only snapshot\n  \
     cowherd shell -s shop                    the same in `shop`\n  \
-    echo 'select 1' | cowherd shell          the client reads its standard input")]
+    echo 'select 1' | cowherd shell          the client reads its standard input\n\n\
+    Whatever is changed is gone when the client ends. Exit codes: the client's own.")]
 pub(super) struct Shell {
     #[command(flatten)]
     pub(super) spec: SpecFile,
@@ -147,7 +181,7 @@ pub(super) struct Shell {
     pub(super) service: Option<String>,
 }
 
-/// Runs SQL on a `SQLite` file.
+/// Runs SQL on a SQLite file.
 #[derive(Debug, clap::Args)]
 pub(super) struct SqliteClient {
     /// The database.

@@ -3,19 +3,20 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use clap::ColorChoice;
 use cowherd::container::{Container, Ended, Services, Setup, State, Writable};
-use cowherd::project::{Project, test_environment};
+use cowherd::project::{Project, ProjectError, test_environment};
 use cowherd::sandbox::{Command, take_terminal_back};
 use cowherd::schedule::{self, Stop};
 
 use super::args;
 use super::failure::Usage;
 
-pub(super) fn exec(args: &args::Exec) -> anyhow::Result<ExitCode> {
+pub(super) fn exec(args: &args::Exec, color: ColorChoice) -> anyhow::Result<ExitCode> {
     let project = Project::open(args.spec.file.as_deref())?;
     let stop = Stop::new()?;
     let watch = schedule::watch(&stop)?;
-    let state = one_state(&project, args.snapshot.as_deref(), &stop)?;
+    let state = one_state(&project, args.snapshot.as_deref(), color, &stop)?;
     let mut command = Command::from_argv(&args.command);
     command.envs(test_environment(project.on()));
     let code = in_container(&project, &state, command, args.host_files, &stop);
@@ -23,36 +24,43 @@ pub(super) fn exec(args: &args::Exec) -> anyhow::Result<ExitCode> {
     code
 }
 
-/// Builds the one snapshot that is meant.
-pub(super) fn one_state(
-    project: &Project,
-    name: Option<&str>,
-    stop: &Stop,
-) -> anyhow::Result<Arc<State>> {
+/// The name of the one snapshot that is meant.
+pub(super) fn one_name<'a>(project: &'a Project, name: Option<&'a str>) -> anyhow::Result<&'a str> {
     let snapshots = &project.spec().snapshots;
-    let name = match (name, snapshots.as_slice()) {
-        (Some(name), _) => name,
-        (None, [only]) => &only.name,
+    match (name, snapshots.as_slice()) {
+        (Some(name), _) => Ok(name),
+        (None, [only]) => Ok(&only.name),
         (None, several) => {
             let names: Vec<&str> = several
                 .iter()
                 .map(|snapshot| snapshot.name.as_str())
                 .collect();
-            let text = format!(
-                "choose a snapshot with -s: the spec has {}",
-                names.join(", ")
-            );
-            return Err(Usage(text).into());
+            Err(Usage {
+                message: "can't tell which snapshot is meant".to_owned(),
+                hint: format!("name one of {}", names.join(", ")),
+            }
+            .into())
         }
-    };
-    let mut report = super::console(clap::ColorChoice::Auto);
+    }
+}
+
+/// Builds the one snapshot that is meant.
+pub(super) fn one_state(
+    project: &Project,
+    name: Option<&str>,
+    color: ColorChoice,
+    stop: &Stop,
+) -> anyhow::Result<Arc<State>> {
+    let name = one_name(project, name)?;
+    let mut report = super::console(color);
     let prepared = project.prepare(&[name], stop, &mut |event| {
         // A closed standard error must not end a build.
         let _ = report.event(&event);
     })?;
-    match prepared.into_iter().next() {
+    let state = prepared.into_iter().find(|(prepared, _)| prepared == name);
+    match state {
         Some((_, state)) => Ok(state?),
-        None => Err(Usage(format!("no snapshot is named {name}")).into()),
+        None => Err(ProjectError::Interrupted.into()),
     }
 }
 

@@ -5,16 +5,22 @@ use std::process::ExitCode;
 use cowherd::builder::BuildError;
 use cowherd::container::ContainerError;
 use cowherd::event::in_words;
+use cowherd::init::InitError;
+use cowherd::plan::PlanError;
 use cowherd::project::ProjectError;
 use cowherd::report::ReportError;
+use cowherd::spec::SpecError;
 use cowherd::store::StoreError;
 
 /// Prints an error to standard error and gives the exit code for its kind.
 pub(super) fn report(error: &anyhow::Error) -> ExitCode {
     let (code, hint) = kind(error);
     match error.downcast_ref::<ProjectError>() {
-        // Its problems are lines of their own, each with its place in the file.
-        Some(ProjectError::Spec(spec)) => anstream::eprintln!("{spec}"),
+        // These problems are lines of their own, each with its place in the file.
+        Some(ProjectError::Spec(error @ SpecError::Wrong(_))) => anstream::eprintln!("{error}"),
+        Some(ProjectError::Plan(error @ PlanError::Problems { .. })) => {
+            anstream::eprintln!("{error}");
+        }
         _ => anstream::eprintln!("\x1b[1;31merror\x1b[0m: {}", in_words(error.as_ref())),
     }
     if let Some(hint) = hint {
@@ -39,13 +45,20 @@ fn kind(error: &anyhow::Error) -> (u8, Option<String>) {
     if let Some(error) = error.downcast_ref::<StoreError>() {
         return (97, error.hint());
     }
-    if error.is::<Usage>() {
-        return (2, None);
+    if let Some(error) = error.downcast_ref::<InitError>() {
+        let usage = matches!(error, InitError::Exists { .. } | InitError::Engine { .. });
+        return (if usage { 2 } else { 97 }, error.hint());
+    }
+    if let Some(error) = error.downcast_ref::<Usage>() {
+        return (2, Some(error.hint.clone()));
     }
     (97, None)
 }
 
 /// A command line that can't be followed.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(super) struct Usage(pub(super) String);
+#[error("{message}")]
+pub(super) struct Usage {
+    pub(super) message: String,
+    pub(super) hint: String,
+}

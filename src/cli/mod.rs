@@ -2,8 +2,15 @@
 
 mod args;
 mod build;
+mod completions;
 mod exec;
 mod failure;
+mod gc;
+mod init;
+mod inspect;
+mod list;
+mod man;
+mod output;
 mod run;
 mod shell;
 mod sqlite_client;
@@ -19,15 +26,32 @@ use args::{Args, Subcommand};
 /// Parses the command line, does what it says, and says how it went by the exit code.
 pub(crate) fn main() -> ExitCode {
     let args = Args::parse();
+    choose(args.color);
     log(args.verbose);
     let done = match args.command {
+        Subcommand::Init(init) => init::init(&init),
         Subcommand::Run(run) => run::run(&run, args.color),
         Subcommand::Build(build) => build::build(&build, args.color),
-        Subcommand::Exec(exec) => exec::exec(&exec),
-        Subcommand::Shell(shell) => shell::shell(&shell),
+        Subcommand::Exec(exec) => exec::exec(&exec, args.color),
+        Subcommand::Shell(shell) => shell::shell(&shell, args.color),
+        Subcommand::List(list) => list::list(&list),
+        Subcommand::Inspect(inspect) => inspect::inspect(&inspect),
+        Subcommand::Gc(gc) => gc::gc(&gc),
+        Subcommand::Completions(completions) => completions::completions(&completions),
+        Subcommand::Man(man) => man::man(&man),
         Subcommand::SqliteClient(client) => sqlite_client::sqlite_client(&client),
     };
     done.unwrap_or_else(|error| failure::report(&error))
+}
+
+/// Makes `--color` hold for errors and log lines too.
+fn choose(color: ColorChoice) {
+    match color {
+        ColorChoice::Auto => anstream::ColorChoice::Auto,
+        ColorChoice::Always => anstream::ColorChoice::Always,
+        ColorChoice::Never => anstream::ColorChoice::Never,
+    }
+    .write_global();
 }
 
 /// Sends log lines to standard error: warnings, more with `-v`, or what `COWHERD_LOG` asks for.

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use clap::ColorChoice;
 use cowherd::container::command_of;
 use cowherd::project::{Project, test_environment};
 use cowherd::schedule::{self, Stop};
@@ -9,11 +10,11 @@ use cowherd::schedule::{self, Stop};
 use super::failure::Usage;
 use super::{args, exec};
 
-pub(super) fn shell(args: &args::Shell) -> anyhow::Result<ExitCode> {
+pub(super) fn shell(args: &args::Shell, color: ColorChoice) -> anyhow::Result<ExitCode> {
     let project = Project::open(args.spec.file.as_deref())?;
     let stop = Stop::new()?;
     let watch = schedule::watch(&stop)?;
-    let state = exec::one_state(&project, args.snapshot.as_deref(), &stop)?;
+    let state = exec::one_state(&project, args.snapshot.as_deref(), color, &stop)?;
     let engine = match &args.service {
         Some(name) => state
             .services
@@ -27,11 +28,15 @@ pub(super) fn shell(args: &args::Shell) -> anyhow::Result<ExitCode> {
             .iter()
             .map(|engine| engine.place().service())
             .collect();
-        let text = format!(
-            "the snapshot has no such service; it has {}",
-            names.join(", ")
-        );
-        return Err(Usage(text).into());
+        return Err(Usage {
+            message: format!(
+                "can't find a service named `{}` in snapshot `{}`",
+                args.service.as_deref().unwrap_or_default(),
+                state.snapshot
+            ),
+            hint: format!("the services are {}", names.join(", ")),
+        }
+        .into());
     };
     let client = engine.client();
     let mut command = command_of(&client);

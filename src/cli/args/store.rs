@@ -1,0 +1,63 @@
+//! Arguments of what looks at the store, and tidies it.
+
+use std::time::Duration;
+
+use super::{SpecFile, duration};
+
+/// Lists snapshots.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    cowherd list\n  \
+    cowherd list --json | jq -r '.snapshots[] | select(.built) | .name'\n\n\
+    First come the snapshots of cowherd.yaml, where there is one, then those of other specs in the same \
+    store. OWN SIZE is what a snapshot adds to the listed one that it lies on; snapshots share the layers \
+    that they have in common.")]
+pub(in super::super) struct List {
+    #[command(flatten)]
+    pub(in super::super) spec: SpecFile,
+
+    /// Print JSON: an object with version 1 and a list of snapshots.
+    #[arg(long)]
+    pub(in super::super) json: bool,
+}
+
+/// Shows the steps of a snapshot.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    cowherd inspect                          the only snapshot of cowherd.yaml\n  \
+    cowherd inspect shop                     why is it built anew? the first missing step tells\n\n\
+    A step's key is made of the engine's version, the steps before it and every file that it reads; when \
+    it changes, the step and all that follow are built again.")]
+pub(in super::super) struct Inspect {
+    #[command(flatten)]
+    pub(in super::super) spec: SpecFile,
+
+    /// Print JSON: an object with version 1 and a list of steps.
+    #[arg(long)]
+    pub(in super::super) json: bool,
+
+    /// The snapshot; not needed when the spec has only one.
+    #[arg(value_name = "SNAPSHOT")]
+    pub(in super::super) snapshot: Option<String>,
+}
+
+/// Removes layers.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    cowherd gc --dry-run                     what would go\n  \
+    cowherd gc                               what no snapshot of an existing spec needs\n  \
+    cowherd gc --older-than 30d              also what was not used for 30 days\n\n\
+    What a running command uses always stays. What was removed is built again when it is needed.")]
+pub(in super::super) struct Gc {
+    /// Say what would be removed, and remove nothing.
+    #[arg(short = 'n', long)]
+    pub(in super::super) dry_run: bool,
+
+    /// Also remove what was not used for so long: 12h, 30d, 8w.
+    #[arg(long, value_name = "DURATION", value_parser = duration, conflicts_with = "all")]
+    pub(in super::super) older_than: Option<Duration>,
+
+    /// Remove everything that is not in use at this moment.
+    #[arg(long)]
+    pub(in super::super) all: bool,
+}
