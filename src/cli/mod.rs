@@ -9,6 +9,7 @@ mod gc;
 mod init;
 mod inspect;
 mod list;
+mod log;
 mod man;
 mod output;
 mod run;
@@ -27,7 +28,7 @@ use args::{Args, Subcommand};
 pub(crate) fn main() -> ExitCode {
     let args = Args::parse();
     choose(args.color);
-    log(args.verbose);
+    log::log(args.verbose);
     let done = match args.command {
         Subcommand::Init(init) => init::init(&init),
         Subcommand::Run(run) => run::run(&run, args.color),
@@ -52,22 +53,6 @@ fn choose(color: ColorChoice) {
         ColorChoice::Never => anstream::ColorChoice::Never,
     }
     .write_global();
-}
-
-/// Sends log lines to standard error: warnings, more with `-v`, or what `COWHERD_LOG` asks for.
-fn log(verbose: u8) {
-    let level = match verbose {
-        0 => "warn",
-        1 => "info",
-        2 => "debug",
-        _ => "trace",
-    };
-    let filter = tracing_subscriber::EnvFilter::try_from_env("COWHERD_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(format!("cowherd={level}")));
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .without_time();
-    log.with_writer(std::io::stderr).init();
 }
 
 /// The report on standard error: live on a terminal, plain lines elsewhere.
