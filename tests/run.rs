@@ -1,20 +1,28 @@
 //! `cowherd run`, from a spec to an exit code.
 
-use crate::support::{Project, userns};
+mod codes;
+mod crowd;
+mod many;
+mod reports;
+mod retries;
+mod sees;
+mod services;
 
+use crate::support::Project;
+
+/// One snapshot with a table of one row; a test's list follows.
 const SHOP: &str = "\
 version: 1
 snapshots:
   shop: { engine: sqlite, steps: [ { sql: seed.sql } ] }
+tests:
 ";
 
-#[test]
-fn a_run_passes_when_every_test_does() {
-    if !userns() {
-        return;
+/// A project with that snapshot and these tests, each a line of flow style without its braces.
+fn shop(tests: &[&str]) -> Project {
+    let mut spec = SHOP.to_owned();
+    for test in tests {
+        spec += &format!("  - {{ snapshot: shop, {test} }}\n");
     }
-    let spec = format!("{SHOP}tests:\n  - {{ name: one, command: 'true' }}\n");
-    let project =
-        Project::new(&spec).file("seed.sql", "CREATE TABLE t (x); INSERT INTO t VALUES (1);");
-    project.run(&["run"]).code(0).says("1 passed");
+    Project::new(&spec).file("seed.sql", "CREATE TABLE t (x); INSERT INTO t VALUES (1);")
 }

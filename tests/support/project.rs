@@ -5,6 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::Signal;
+
+/// How long anything may take before a test gives up on it.
+const LONGEST: Duration = Duration::from_secs(120);
+
 /// A folder with files and a store beside it, both gone at the end of the test.
 #[must_use]
 pub(crate) struct Project {
@@ -65,9 +70,72 @@ impl Project {
         self.root.path().join("project")
     }
 
+    /// A folder below the project's that everybody may write to, for tests with `files: host`: as root
+    /// they run as another user.
+    pub(crate) fn open_folder(self, path: &str) -> Self {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = self.folder().join(path);
+        fs::create_dir_all(&folder).expect("a folder");
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o777)).expect("a mode");
+        self
+    }
+
     /// The store.
     pub(crate) fn store(&self) -> PathBuf {
         self.root.path().join("store")
+    }
+
+    /// The text of a file of the project.
+    #[track_caller]
+    pub(crate) fn read(&self, path: &str) -> String {
+        fs::read_to_string(self.folder().join(path)).expect("a file")
+    }
+
+    /// How many entries a folder of the store has: `layers`, `keys`.
+    #[track_caller]
+    pub(crate) fn count(&self, folder: &str) -> usize {
+        fs::read_dir(self.store().join(folder))
+            .expect("a folder of the store")
+            .count()
+    }
+
+    /// The processes in whose mounts, arguments or environment this project appears, with their
+    /// arguments: the program and everything in its containers, which have the project's folder mounted.
+    pub(crate) fn processes(&self) -> Vec<String> {
+        let path = self.root.path().to_str().expect("a plain path").as_bytes();
+        let mut found = Vec::new();
+        for entry in fs::read_dir("/proc").expect("/proc").flatten() {
+            let Ok(pid) = entry.file_name().to_string_lossy().parse::<u32>() else {
+                continue;
+            };
+            // What can't be read has ended, or belongs to somebody else.
+            let read = |name: &str| fs::read(entry.path().join(name)).unwrap_or_default();
+            let ours = ["mountinfo", "cmdline", "environ"]
+                .map(read)
+                .iter()
+                .any(|text| text.windows(path.len()).any(|part| part == path));
+            if ours && pid != std::process::id() {
+                let arguments = read("cmdline");
+                found.push(format!("{pid} {}", String::from_utf8_lossy(&arguments)));
+            }
+        }
+        found
+    }
+
+    /// Asserts that no process is left, nobody holds a key, and no scratch folder lies about.
+    #[track_caller]
+    pub(crate) fn leaves_nothing(&self) {
+        assert_eq!(
+            self.processes(),
+            [""; 0],
+            "processes that should have ended"
+        );
+        assert_eq!(self.count("scratch"), 0, "scratch folders");
+        let locks = fs::read_dir(self.store().join("locks")).expect("locks");
+        let keys = locks
+            .flatten()
+            .filter(|lock| lock.file_name().to_string_lossy().starts_with("key-"));
+        assert_eq!(keys.count(), 0, "locked keys");
     }
 
     /// The program, ready to be run in the project's folder with the project's store.
@@ -129,10 +197,38 @@ impl Started {
         text(&self.stderr)
     }
 
+    /// Sends it a signal, as Ctrl-C does.
+    #[track_caller]
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = nix::unistd::Pid::from_raw(self.pid());
+        nix::sys::signal::kill(pid, signal).expect("a process to signal");
+    }
+
+    /// Waits until `holds` is true of it, at most two minutes.
+    #[track_caller]
+    pub(crate) fn until(&mut self, what: &str, holds: impl Fn(&Self) -> bool) {
+        let deadline = Instant::now() + LONGEST;
+        while !holds(self) {
+            let ended = self.child.try_wait().expect("a status");
+            assert!(
+                ended.is_none() && Instant::now() < deadline,
+                "no {what}; {ended:?}; it says:\n{}",
+                text(&self.stderr)
+            );
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// Waits until it has written this text to standard error.
+    #[track_caller]
+    pub(crate) fn until_it_says(&mut self, words: &str) {
+        self.until(words, |started| started.stderr().contains(words));
+    }
+
     /// Waits for its end, at most two minutes.
     #[track_caller]
     pub(crate) fn wait(mut self) -> Finished {
-        let deadline = Instant::now() + Duration::from_secs(120);
+        let deadline = Instant::now() + LONGEST;
         let status = loop {
             if let Some(status) = self.child.try_wait().expect("a status") {
                 break status;
@@ -152,6 +248,15 @@ impl Started {
             stdout: text(&self.stdout),
             stderr: text(&self.stderr),
         }
+    }
+}
+
+impl Drop for Started {
+    /// A test that gives up leaves nothing running.
+    fn drop(&mut self) {
+        // It fails where the program has ended, as it should have.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -191,6 +296,17 @@ impl Finished {
         assert!(
             self.stderr.contains(text),
             "no {text:?} in:\n{}",
+            self.stderr
+        );
+        self
+    }
+
+    /// Asserts that standard error has not this text in it.
+    #[track_caller]
+    pub(crate) fn never_says(self, text: &str) -> Self {
+        assert!(
+            !self.stderr.contains(text),
+            "there is {text:?} in:\n{}",
             self.stderr
         );
         self
