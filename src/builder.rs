@@ -300,7 +300,11 @@ impl Builder<'_> {
             }
         }
         container.stop_services(self.stop)?;
-        for engine in &below.services {
+        // What the step had no hand in is as it was sealed, or not there yet.
+        for engine in below.services.iter().filter(|engine| {
+            let service = engine.place().service();
+            service == step.service || services.include(service)
+        }) {
             engine.seal(&container.reach(&engine.place().data()))?;
         }
         Ok(())

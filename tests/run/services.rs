@@ -95,3 +95,30 @@ tests:
     // The second service's only step has a layer of its own, as have the others.
     assert_eq!(project.count("keys"), 7);
 }
+
+#[test]
+fn two_servers_of_one_engine_have_ports_of_their_own() {
+    if !postgres() {
+        return;
+    }
+    let project = Project::new(
+        "\
+version: 1
+snapshots:
+  app:
+    services:
+      main: { engine: postgres, database: a }
+      audit-log: { engine: postgres, database: b }
+    steps:
+      - { on: main, sql: a.sql }
+      - { on: audit-log, sql: b.sql }
+tests:
+  - name: both
+    snapshot: app
+    command: test \"$(psql -XAtc 'TABLE ta')\" = 1 && test \"$(psql -XAt \"$AUDIT_LOG_URL\" -c 'TABLE tb')\" = 2 && test $DATABASE_URL = $MAIN_URL
+",
+    )
+    .file("a.sql", "CREATE TABLE ta AS SELECT 1 AS x;")
+    .file("b.sql", "CREATE TABLE tb AS SELECT 2 AS x;");
+    project.run(&["run"]).code(0);
+}
