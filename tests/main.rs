@@ -1,5 +1,7 @@
 //! All integration tests, as one binary: each module is about one part.
 
+mod bad_days;
+mod build;
 mod cgroup;
 mod engine;
 mod house;
