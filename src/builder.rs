@@ -301,11 +301,26 @@ impl Builder<'_> {
         }
         container.stop_services(self.stop)?;
         // What the step had no hand in is as it was sealed, or not there yet.
-        for engine in below.services.iter().filter(|engine| {
+        let touched = below.services.iter().filter(|engine| {
             let service = engine.place().service();
             service == step.service || services.include(service)
-        }) {
+        });
+        let (served, files): (Vec<_>, Vec<_>) =
+            touched.partition(|engine| engine.server(true).is_some());
+        for engine in served {
             engine.seal(&container.reach(&engine.place().data()))?;
+        }
+        // Nothing runs any more that could write to a file while it is brought to rest. All that was
+        // changed is in the upper folder as a whole: overlayfs copies a file before it opens it for writing.
+        drop(container);
+        for engine in files {
+            let data = draft.files(engine.place().service())?;
+            for action in engine.freeze() {
+                if let Action::InProcess(act) = action {
+                    act(&data)?;
+                }
+            }
+            engine.seal(&data)?;
         }
         Ok(())
     }

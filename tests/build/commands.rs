@@ -101,3 +101,19 @@ exit 0";
     assert_eq!(project.read("one.sql"), "CREATE TABLE t (x integer);");
     assert!(!project.folder().join("new").exists());
 }
+
+#[test]
+fn a_command_that_leaves_its_changes_in_a_log_beside_the_database_loses_nothing() {
+    if !userns() {
+        return;
+    }
+    // As a program does that ends without closing its database: the last change is in the log only.
+    let script = format!("{SQL}
+sql 'PRAGMA journal_mode = wal' > /dev/null
+(echo 'INSERT INTO t VALUES (7);'; sleep 1000) | /run/cowherd/bin/cowherd sqlite-client $SQLITE_FILE &
+until test -s $SQLITE_FILE-wal; do sleep 0.01; done
+kill -9 $!");
+    let project = scripted("sqlite", &script);
+    project.run(&["build"]).code(0);
+    assert_eq!(query(&project, "sqlite", "SELECT x FROM t"), "7");
+}
