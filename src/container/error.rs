@@ -25,6 +25,9 @@ pub enum ContainerError {
     /// A file for a program's output can't be had.
     #[error("can't keep what a test prints")]
     Disk(#[source] DiskError),
+    /// What a program prints can't be written to its file.
+    #[error("can't keep what a program prints")]
+    Output(#[source] io::Error),
     /// The store.
     #[error("can't prepare the container's writable layer")]
     Store(#[source] StoreError),
@@ -107,12 +110,13 @@ impl ContainerError {
             Self::Sandbox(error) | Self::Start { source: error, .. } => error.hint(),
             Self::Limits(error) => error.hint(),
             Self::Store(error) => error.hint(),
+            Self::Disk(error) => error.hint(),
             Self::Engine(error) => error.hint(),
             Self::NotReady { .. } => Some(
                 "is the machine overloaded? Fewer jobs (-j) give each container more of it"
                     .to_owned(),
             ),
-            Self::Writable(error) if error.kind() == io::ErrorKind::StorageFull => Some(
+            Self::Writable(error) | Self::Output(error) if error.kind() == io::ErrorKind::StorageFull => Some(
                 "make room on the store's file system, or move the store: COWHERD_STORE=/elsewhere"
                     .to_owned(),
             ),

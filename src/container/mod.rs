@@ -25,8 +25,8 @@ pub use error::ContainerError;
 use service::LiveService;
 pub use setup::{Services, Setup, Writable, base_environment, command_of};
 pub use state::{State, group_is_alive};
-pub use stdio::null;
-use stdio::{last_lines, log_pipe, memory_file};
+
+use stdio::{Keep, Printed, Tail, memory_file, null, pipe};
 
 /// A live container; dropping it kills everything inside.
 #[derive(Debug)]
@@ -35,8 +35,11 @@ pub struct Container {
     running: Running,
     group: Option<Group>,
     services: Vec<LiveService>,
+    printed: Vec<Printed>,
     changes: Vec<(String, PathBuf)>,
     state: State,
+    /// Who the programs are, where that is not this process's own user.
+    owner: Option<(u32, u32)>,
 }
 
 impl Container {
@@ -78,8 +81,10 @@ impl Container {
             running,
             group,
             services: Vec::new(),
+            printed: Vec::new(),
             changes,
             state: state.clone(),
+            owner: setup.identity.is_root().then(|| setup.identity.user()),
         };
         container.start_services(setup)?;
         container.wait_until_ready(setup.stop)?;
@@ -102,7 +107,7 @@ impl Container {
                 engine.name(),
                 engine.version()
             );
-            let (log, theirs) = log_pipe().map_err(ContainerError::Writable)?;
+            let (log, theirs) = pipe(self.owner).map_err(ContainerError::Writable)?;
             let slot = self
                 .running
                 .spawn(&command_of(&server.exec), [&null, &theirs, &theirs])
@@ -165,24 +170,30 @@ impl Container {
         deadline: Option<Instant>,
         stop: Option<BorrowedFd<'_>>,
     ) -> Result<Woken, ContainerError> {
-        let mut watched: Vec<BorrowedFd<'_>> = stop.into_iter().collect();
+        let first = usize::from(stop.is_some());
         let logs: Vec<usize> = (0..self.services.len())
             .filter(|index| self.services[*index].log().is_some())
             .collect();
+        let mut watched: Vec<BorrowedFd<'_>> = stop.into_iter().collect();
         watched.extend(logs.iter().filter_map(|index| self.services[*index].log()));
-        match self
-            .running
-            .next(deadline, &watched)
-            .map_err(ContainerError::Sandbox)?
-        {
-            Wake::Exited(slot, exit) => Ok(Woken::Exited(slot, exit)),
-            Wake::Deadline => Ok(Woken::Deadline),
-            Wake::Readable(0) if stop.is_some() => Ok(Woken::Stopped),
-            Wake::Readable(index) => {
-                self.services[logs[index - usize::from(stop.is_some())]].read_log();
-                Ok(Woken::Log)
-            }
+        watched.extend(self.printed.iter().map(Printed::pipe));
+        let wake = self.running.next(deadline, &watched);
+        match wake.map_err(ContainerError::Sandbox)? {
+            Wake::Exited(slot, exit) => return Ok(Woken::Exited(slot, exit)),
+            Wake::Deadline => return Ok(Woken::Deadline),
+            Wake::Readable(index) if index < first => return Ok(Woken::Stopped),
+            Wake::Readable(index) => match logs.get(index - first) {
+                Some(service) => self.services[*service].read_log(),
+                None => self.printed[index - first - logs.len()]
+                    .take_in()
+                    .map_err(ContainerError::Output)?,
+            },
         }
+        // Where there is always something to read, nobody else looks at the clock.
+        Ok(match deadline {
+            Some(deadline) if Instant::now() >= deadline => Woken::Deadline,
+            _ => Woken::Log,
+        })
     }
 
     /// The variables that programs in the container get.
@@ -209,9 +220,25 @@ impl Container {
         command: &Command,
         stdio: [&dyn AsFd; 3],
     ) -> Result<Slot, ContainerError> {
-        self.running
+        let program = self
+            .running
             .spawn(command, stdio)
-            .map_err(ContainerError::Sandbox)
+            .map_err(ContainerError::Sandbox)?;
+        // The number is that of a program which has ended.
+        self.printed.retain(|printed| printed.program != program);
+        Ok(program)
+    }
+
+    /// Starts a program that reads nothing, and whose output is all kept in a file.
+    ///
+    /// # Errors
+    /// As [`Container::spawn`].
+    pub fn spawn_printing(&mut self, command: &Command, to: &File) -> Result<Slot, ContainerError> {
+        let keep = Keep::All(to.try_clone().map_err(ContainerError::Output)?);
+        let pipe = pipe(self.owner).map_err(ContainerError::Output)?;
+        let program = self.spawn(command, [&null()?, &pipe.1, &pipe.1])?;
+        self.printed.push(Printed::new(program, pipe, keep));
+        Ok(program)
     }
 
     /// Waits for a program to its end, a deadline, or the order to stop; in the last two cases it still
@@ -225,15 +252,23 @@ impl Container {
         deadline: Option<Instant>,
         stop: Option<BorrowedFd<'_>>,
     ) -> Result<Ended, ContainerError> {
-        loop {
+        let ended = loop {
             match self.next(deadline, stop)? {
-                Woken::Exited(ended, exit) if ended == program => return Ok(Ended::Exited(exit)),
+                Woken::Exited(ended, exit) if ended == program => break Ended::Exited(exit),
                 // A test may shut its database down; that is for the test to judge.
                 Woken::Exited(..) | Woken::Log => {}
-                Woken::Deadline => return Ok(Ended::TimedOut),
-                Woken::Stopped => return Ok(Ended::Stopped),
+                Woken::Deadline => break Ended::TimedOut,
+                Woken::Stopped => break Ended::Stopped,
+            }
+        };
+        // What it wrote before it ended is in the pipe by now, and no more than that need be read: others
+        // that it started may go on printing.
+        for printed in &mut self.printed {
+            if printed.program == program {
+                printed.take_in().map_err(ContainerError::Output)?;
             }
         }
+        Ok(ended)
     }
 
     /// Starts a program and waits for it.
@@ -278,12 +313,15 @@ impl Container {
         input: Option<&[u8]>,
         stop: Option<BorrowedFd<'_>>,
     ) -> Result<(), ContainerError> {
-        let output = memory_file(b"").map_err(ContainerError::Writable)?;
         let input = match input {
             Some(bytes) => memory_file(bytes).map_err(ContainerError::Writable)?,
             None => null()?,
         };
-        self.succeed(what, command, [&input, &output, &output], &output, stop)
+        let pipe = pipe(self.owner).map_err(ContainerError::Output)?;
+        let program = self.spawn(command, [&input, &pipe.1, &pipe.1])?;
+        let keep = Keep::End(Tail::default());
+        self.printed.push(Printed::new(program, pipe, keep));
+        self.succeed(what, program, stop)
     }
 
     /// Runs a program that must succeed, and returns what it wrote to its standard output.
@@ -296,32 +334,43 @@ impl Container {
         command: &Command,
         stop: Option<BorrowedFd<'_>>,
     ) -> Result<String, ContainerError> {
-        let mut output = memory_file(b"").map_err(ContainerError::Writable)?;
-        let errors = memory_file(b"").map_err(ContainerError::Writable)?;
-        self.succeed(what, command, [&null()?, &output, &errors], &errors, stop)?;
+        let mut output = memory_file(b"").map_err(ContainerError::Output)?;
+        let all = Keep::All(output.try_clone().map_err(ContainerError::Output)?);
+        let [out, err] = [pipe(self.owner), pipe(self.owner)];
+        let (out, err) = (
+            out.map_err(ContainerError::Output)?,
+            err.map_err(ContainerError::Output)?,
+        );
+        let program = self.spawn(command, [&null()?, &out.1, &err.1])?;
+        let end = Keep::End(Tail::default());
+        self.printed.push(Printed::new(program, out, all));
+        self.printed.push(Printed::new(program, err, end));
+        self.succeed(what, program, stop)?;
         let mut bytes = Vec::new();
         output
             .rewind()
             .and_then(|()| output.read_to_end(&mut bytes))
-            .map_err(ContainerError::Writable)?;
+            .map_err(ContainerError::Output)?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
     fn succeed(
         &mut self,
         what: &str,
-        command: &Command,
-        stdio: [&dyn AsFd; 3],
-        explains: &File,
+        program: Slot,
         stop: Option<BorrowedFd<'_>>,
     ) -> Result<(), ContainerError> {
-        match self.run(command, stdio, None, stop)? {
+        match self.wait(program, None, stop)? {
             Ended::Exited(exit) if exit.success() => Ok(()),
-            Ended::Exited(exit) => Err(ContainerError::Command {
-                what: what.to_owned(),
-                exit: error::ending(exit),
-                output: last_lines(explains).map_err(ContainerError::Writable)?,
-            }),
+            Ended::Exited(exit) => {
+                let of_program = |printed: &&Printed| printed.program == program;
+                let printed = self.printed.iter().filter(of_program);
+                Err(ContainerError::Command {
+                    what: what.to_owned(),
+                    exit: error::ending(exit),
+                    output: printed.map(Printed::end).collect(),
+                })
+            }
             Ended::TimedOut | Ended::Stopped => Err(ContainerError::Interrupted),
         }
     }

@@ -1,16 +1,13 @@
 //! The services of a live container: started together, watched through their logs.
 
-use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
+use super::stdio::Tail;
 use crate::engine::Server;
 use crate::sandbox::Slot;
-
-/// How much of a service's log is kept, in bytes.
-const KEPT: usize = 16 * 1024;
 
 /// A service that was started.
 #[derive(Debug)]
@@ -23,7 +20,7 @@ pub(super) struct LiveService {
     pub(super) ready: bool,
     log: File,
     open: bool,
-    tail: VecDeque<u8>,
+    tail: Tail,
     line: Vec<u8>,
 }
 
@@ -38,7 +35,7 @@ impl LiveService {
             ready: false,
             log,
             open: true,
-            tail: VecDeque::new(),
+            tail: Tail::default(),
             line: Vec::new(),
         }
     }
@@ -50,10 +47,11 @@ impl LiveService {
 
     /// Takes in what the log has, and notes when it says that the service is ready.
     ///
-    /// A service says so at the instant at which it is, so that nothing has to be asked in a loop.
+    /// A service says so at the instant at which it is, so that nothing has to be asked in a loop. One
+    /// that logs without end must not keep its reader from looking at the clock.
     pub(super) fn read_log(&mut self) {
         let mut buffer = [0; 8192];
-        loop {
+        for _ in 0..16 {
             match self.log.read(&mut buffer) {
                 Ok(0) => self.open = false,
                 Ok(n) => {
@@ -69,9 +67,7 @@ impl LiveService {
     }
 
     fn take_in(&mut self, bytes: &[u8]) {
-        let _ = self.tail.write_all(bytes);
-        let excess = self.tail.len().saturating_sub(KEPT);
-        self.tail.drain(..excess);
+        self.tail.push(bytes);
         if self.ready {
             return;
         }
@@ -94,7 +90,7 @@ impl LiveService {
     /// The last lines of the log.
     pub(super) fn last_words(&mut self) -> String {
         self.read_log();
-        let text = String::from_utf8_lossy(self.tail.make_contiguous()).into_owned();
+        let text = self.tail.text();
         let lines: Vec<&str> = text.lines().collect();
         lines[lines.len().saturating_sub(20)..].join("\n")
     }

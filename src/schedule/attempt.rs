@@ -88,7 +88,6 @@ fn live(
     record: &mut Attempt,
 ) -> Result<(), ContainerError> {
     let output = disk::unnamed_file(host.store.path()).map_err(ContainerError::Disk)?;
-    let null = container::null()?;
     let scratch = match host.wants_scratch(&case.state) {
         true => Some(host.store.scratch().map_err(ContainerError::Store)?),
         false => None,
@@ -105,7 +104,7 @@ fn live(
     let mut container = Container::start(&case.state, &setup)?;
     record.fixture = begun.elapsed();
     let started = Instant::now();
-    record.outcome = match container.spawn(&case.command, [&null, &output, &output]) {
+    record.outcome = match container.spawn_printing(&case.command, &output) {
         Ok(program) => watch(&mut container, program, case.timeout, stop, &output)?,
         // A command that can't be executed is the test's own fault; a shell has codes for it.
         Err(ContainerError::Sandbox(error @ SandboxError::Spawn { .. })) => {

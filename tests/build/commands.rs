@@ -71,7 +71,7 @@ fn a_command_that_fails_shows_what_it_printed_and_leaves_no_layer() {
     }
     let project = scripted(
         "sqlite",
-        "echo half > $SQLITE_FILE; echo on the way; echo went wrong >&2; exit 5",
+        "echo half > $SQLITE_FILE; echo on the way; echo went wrong > /dev/stderr; exit 5",
     );
     project
         .run(&["run"])

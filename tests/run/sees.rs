@@ -197,3 +197,18 @@ fn discover_makes_a_test_of_every_line_and_fills_it_in() {
         .code(0)
         .says(": 1 passed\n");
 }
+
+#[test]
+fn a_test_may_write_through_the_names_of_its_standard_output_and_error() {
+    if !userns() {
+        return;
+    }
+    let project = shop(&[
+        "name: one, command: 'echo first; echo second > /dev/stderr; echo third > /dev/stdout; echo fourth; exit 1'",
+    ]);
+    let ended = project.run(&["run"]).code(100);
+    assert_eq!(
+        printed(&ended.stderr),
+        ["first", "second", "third", "fourth"]
+    );
+}
