@@ -29,6 +29,7 @@ pub mod digest;
 pub mod disk;
 pub mod engine;
 pub mod event;
+mod front;
 pub mod init;
 pub mod migrate;
 pub mod plan;
@@ -39,3 +40,9 @@ pub mod schedule;
 pub mod spec;
 pub mod store;
 pub mod units;
+
+#[cfg(feature = "postgres")]
+pub use postgres;
+pub use rusqlite;
+
+pub use front::{Container, Cowherd, Error, Snapshot, SqliteFile};

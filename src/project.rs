@@ -91,28 +91,31 @@ impl Project {
             Some(file) => file.to_owned(),
             None => spec::find(&std::env::current_dir().map_err(ProjectError::Folder)?)?,
         };
-        let spec = spec::load(&file)?;
-        let host = Self::host(&spec.folder)?;
-        Ok(Self { spec, host })
+        Self::with_store(&file, open_store()?)
     }
 
-    /// This host, for a project in `folder`, with the store that the environment names.
+    /// As [`Project::open`], with the store in the folder `store`, whatever the environment says.
     ///
     /// # Errors
     /// As [`Project::open`].
-    pub fn host(folder: &Path) -> Result<Host, ProjectError> {
-        let store = open_store()?;
+    pub fn open_in(file: &Path, store: &Path) -> Result<Self, ProjectError> {
+        Self::with_store(file, Store::open(store)?)
+    }
+
+    fn with_store(file: &Path, store: Store) -> Result<Self, ProjectError> {
+        let spec = spec::load(file)?;
         store.sweep()?;
         let identity = Identity::of_caller()?;
-        let folder = folder.canonicalize().map_err(ProjectError::Folder)?;
-        Ok(Host {
+        let project = spec.folder.canonicalize().map_err(ProjectError::Folder)?;
+        let host = Host {
             store,
             identity,
             cgroups: Arc::default(),
-            shown: repository_of(&folder).into_iter().collect(),
-            project: folder,
+            shown: repository_of(&project).into_iter().collect(),
+            project,
             reflink: Arc::default(),
-        })
+        };
+        Ok(Self { spec, host })
     }
 
     /// The spec.

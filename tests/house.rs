@@ -31,6 +31,7 @@ const RANKS: &[(&str, u8)] = &[
     ("report", 6),
     ("init", 7),
     ("project", 7),
+    ("front", 8),
     ("lib", 7),
 ];
 

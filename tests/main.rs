@@ -4,6 +4,7 @@ mod bad_days;
 mod build;
 mod cgroup;
 mod engine;
+mod front;
 mod house;
 mod migrate;
 mod plan;

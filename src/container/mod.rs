@@ -196,6 +196,14 @@ impl Container {
         })
     }
 
+    /// Leaves the services' logs to threads that read them and throw them away, for a container that nobody
+    /// waits for: a service whose log nobody reads stands still once the pipe is full.
+    pub fn let_logs_go(&mut self) {
+        for service in &mut self.services {
+            service.let_log_go();
+        }
+    }
+
     /// The variables that programs in the container get.
     pub fn environment(&self) -> Vec<(String, String)> {
         self.state.environment()

@@ -5,6 +5,8 @@ use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+
 use super::stdio::Tail;
 use crate::engine::Server;
 use crate::sandbox::Slot;
@@ -79,6 +81,16 @@ impl LiveService {
             } else if self.line.len() < 4096 {
                 self.line.push(*byte);
             }
+        }
+    }
+
+    /// Reads the log to its end on a thread of its own from now on.
+    pub(super) fn let_log_go(&mut self) {
+        let blocking = fcntl(&self.log, FcntlArg::F_SETFL(OFlag::empty()));
+        if let (Ok(_), Ok(mut log)) = (blocking, self.log.try_clone()) {
+            self.open = false;
+            // It ends with the pipe, which the service holds; what it can't read, nobody misses.
+            std::thread::spawn(move || io::copy(&mut log, &mut io::sink()));
         }
     }
 

@@ -102,6 +102,12 @@ pub trait Engine: Send + Sync + fmt::Debug {
     /// The address for `DATABASE_URL`, in the form that the engine's clients and the Rust clients take.
     fn url(&self) -> String;
 
+    /// The address for a client outside the container, which reaches the service's Unix socket in `folder`;
+    /// [`Engine::url`] where there is no socket.
+    fn url_by_socket(&self, _folder: &Path) -> String {
+        self.url()
+    }
+
     /// The database's file, relative to the data folder, where the database is one file.
     fn database_file(&self) -> Option<PathBuf>;
 

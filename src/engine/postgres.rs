@@ -320,6 +320,15 @@ impl Engine for Postgres {
         )
     }
 
+    fn url_by_socket(&self, folder: &Path) -> String {
+        format!(
+            "postgres://{USER}@{}:{}/{}",
+            super::percent(&folder.to_string_lossy(), ""),
+            self.settings.port,
+            super::percent(&self.database, "")
+        )
+    }
+
     fn database_file(&self) -> Option<PathBuf> {
         None
     }
