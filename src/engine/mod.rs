@@ -29,7 +29,6 @@ pub mod postgres_find;
 pub mod postgres_script;
 mod postgres_seal;
 mod postgres_settings;
-mod postgres_split;
 mod sqlite;
 pub mod sqlite_client;
 mod sqlite_file;
@@ -61,13 +60,6 @@ pub trait Engine: Send + Sync + fmt::Debug {
     /// The server process, `None` where the database is a file. `building` is for steps of a
     /// snapshot, which prefer speed over what a test could see; both kinds leave the same data.
     fn server(&self, building: bool) -> Option<Server>;
-
-    /// Every further file that the script reads, as this process sees them (`\i`, `.read`, `COPY … FROM
-    /// 'file'`): together with the script they make the step's key.
-    ///
-    /// # Errors
-    /// When one can't be read, or when its name is known only at run time.
-    fn reads(&self, script: &ScriptFile) -> Result<Vec<PathBuf>, EngineError>;
 
     /// What to run, in order, for one SQL file.
     ///

@@ -60,10 +60,6 @@ impl Engine for Null {
         None
     }
 
-    fn reads(&self, _script: &ScriptFile) -> Result<Vec<PathBuf>, EngineError> {
-        Ok(Vec::new())
-    }
-
     fn script(&self, script: &ScriptFile) -> Result<Vec<Action>, EngineError> {
         let text =
             fs::read(&script.host).map_err(|e| EngineError::file("read", &script.host, e))?;

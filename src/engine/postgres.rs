@@ -218,27 +218,6 @@ impl Engine for Postgres {
         })
     }
 
-    fn reads(&self, script: &ScriptFile) -> Result<Vec<PathBuf>, EngineError> {
-        let mut files = Vec::new();
-        for read in read_facts(script)?.reads {
-            let Some(path) = read.path else {
-                return Err(EngineError::Script {
-                    name: script.name.clone(),
-                    line: Some(read.line),
-                    statement: Some(read.text),
-                    message: "which file this reads is known only when it runs".to_owned(),
-                    hint: Some(
-                        "name the file itself, or use a `run:` step with `inputs:`".to_owned(),
-                    ),
-                });
-            };
-            if path.is_file() && !files.contains(&path) {
-                files.push(path);
-            }
-        }
-        Ok(files)
-    }
-
     fn script(&self, script: &ScriptFile) -> Result<Vec<Action>, EngineError> {
         let facts = read_facts(script)?;
         let creates = facts.creates.contains(&self.database);

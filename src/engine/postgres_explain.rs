@@ -14,8 +14,10 @@ use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use super::error::shortened;
-use super::postgres_split::{Item, Items};
 use super::{EngineError, ScriptFile};
+use crate::migrate::lexer::Lexer;
+use crate::migrate::listener::{Listener, Statement};
+use crate::migrate::script::{BYTE_ORDER_MARK, Dialect};
 
 /// How `psql` and the server mark an error.
 const MARKS: [&str; 5] = ["ERROR:", "FATAL:", "PANIC:", "error:", "fatal:"];
@@ -134,25 +136,36 @@ impl Problem {
     }
 }
 
-/// The statement that ended on `line`, with the exact line of the error if the problem tells it, or else of its
-/// beginning.
-fn find(path: &Path, line: usize, problem: &Problem) -> io::Result<Option<(usize, String)>> {
-    let mut items = Items::new(BufReader::new(File::open(path)?));
-    // Where several statements end on one line, all of it counts as one.
-    let mut range: Option<(usize, usize)> = None;
-    while let Some(item) = items.next()? {
-        let Item::Statement(statement) = item else {
-            continue;
-        };
-        if statement.first_line > line {
-            break;
-        }
-        range = match range {
-            Some((first, last)) if last == line => Some((first, statement.last_line.max(last))),
+/// The lines of the statement that ended on `line`.
+struct Around {
+    line: usize,
+    range: Option<(usize, usize)>,
+}
+
+impl Listener for Around {
+    fn statement(&mut self, statement: &Statement<'_>) {
+        self.range = match self.range {
+            // Where several statements end on one line, all of it counts as one.
+            Some((first, last)) if last == self.line => Some((first, statement.last_line)),
             _ => Some((statement.first_line, statement.last_line)),
         };
     }
-    let Some((first, last)) = range else {
+}
+
+/// The statement that ended on `line`, with the exact line of the error if the problem tells it, or else of its
+/// beginning.
+fn find(path: &Path, line: usize, problem: &Problem) -> io::Result<Option<(usize, String)>> {
+    let around = Around { line, range: None };
+    let mut lexer = Lexer::new(Dialect::Postgres, around);
+    let mut lines = BufReader::new(File::open(path)?);
+    let mut bytes = Vec::new();
+    for number in 1..=line {
+        bytes.clear();
+        lines.read_until(b'\n', &mut bytes)?;
+        let mark = if number == 1 { BYTE_ORDER_MARK } else { b"" };
+        lexer.feed(bytes.strip_prefix(mark).unwrap_or(&bytes));
+    }
+    let Some((first, last)) = lexer.finish().range else {
         return Ok(None);
     };
     let mut text = String::new();

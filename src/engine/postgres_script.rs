@@ -1,13 +1,19 @@
 //! What a `psql` script is about, found by reading it: `psql` itself runs it.
 
 use std::fs::File;
-use std::io::{self, BufReader};
+use std::io;
 use std::path::{Path, PathBuf};
 
-use super::postgres_split::{Command, Item, Items, Statement, Word};
+use crate::migrate::listener::{Listener, Statement, Word};
+use crate::migrate::psql::{self, Argument};
+use crate::migrate::script::{Dialect, Include, Includes};
+use crate::migrate::tee::listen;
 
 /// How deep `\i` may nest.
 const DEPTH: usize = 16;
+
+/// What `REINDEX` takes whole, table after table, each in a transaction of its own.
+const WHOLE: [&str; 3] = ["DATABASE", "SYSTEM", "SCHEMA"];
 
 /// What a script, with all that it includes, does beyond plain statements.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -20,153 +26,169 @@ pub struct Facts {
     pub connects: Vec<String>,
     /// Whether it has transactions of its own, or a statement that can't stand in one.
     pub own_transactions: bool,
-    /// The files that it reads, and where they are named.
-    pub reads: Vec<Read>,
-}
-
-/// A file that a script reads.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Read {
-    /// The file, `None` when the script leaves its name to a variable.
-    pub path: Option<PathBuf>,
-    /// What names it.
-    pub text: String,
-    /// The line, from 1.
-    pub line: usize,
 }
 
 /// Reads the script at `path`, whose relative includes start at `folder`.
 ///
 /// # Errors
-/// When the script can't be read; an included file that can't be is only named in the result.
+/// When the script can't be read, or is no text; an included file of this kind is passed over.
 pub fn facts(path: &Path, folder: &Path) -> io::Result<Facts> {
-    let mut facts = Facts::default();
-    follow(path, folder, DEPTH, &mut facts)?;
-    Ok(facts)
-}
-
-fn follow(path: &Path, folder: &Path, depth: usize, facts: &mut Facts) -> io::Result<()> {
-    let mut items = Items::new(BufReader::with_capacity(64 * 1024, File::open(path)?));
-    while let Some(item) = items.next()? {
-        match item {
-            Item::Statement(statement) => note_statement(&statement, facts),
-            Item::Command(command) => note_command(&command, path, folder, depth, facts),
-        }
-    }
-    Ok(())
-}
-
-fn note_statement(statement: &Statement, facts: &mut Facts) {
-    let words: Vec<String> = statement.words.iter().map(Word::keyword).collect();
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let name = |index: usize| statement.words.get(index).map(Word::identifier);
-    match words.as_slice() {
-        ["BEGIN" | "COMMIT" | "END" | "ROLLBACK" | "ABORT", ..]
-        | ["START" | "PREPARE", "TRANSACTION", ..] => {
-            facts.own_transactions = true;
-        }
-        ["CREATE", "DATABASE", ..] => {
-            facts.creates.extend(name(2));
-            facts.own_transactions = true;
-        }
-        ["DROP", "DATABASE", "IF", "EXISTS", ..] => {
-            facts.drops.extend(name(4));
-            facts.own_transactions = true;
-        }
-        ["DROP", "DATABASE", ..] => {
-            facts.drops.extend(name(2));
-            facts.own_transactions = true;
-        }
-        ["VACUUM", ..]
-        | ["CLUSTER"]
-        | ["ALTER", "SYSTEM", ..]
-        | ["CREATE" | "DROP", "TABLESPACE" | "SUBSCRIPTION", ..]
-        | ["REINDEX", "DATABASE" | "SYSTEM" | "SCHEMA", ..] => facts.own_transactions = true,
-        ["CREATE" | "DROP" | "REINDEX", rest @ ..] if rest.contains(&"CONCURRENTLY") => {
-            facts.own_transactions = true;
-        }
-        _ => {}
-    }
-    // The server takes a relative name from its data folder, where no script can have put a file.
-    if let Some((file, line)) = statement
-        .copied_file
-        .as_ref()
-        .filter(|(file, _)| file.starts_with('/'))
-    {
-        facts.reads.push(Read {
-            path: Some(file.into()),
-            text: format!("COPY … FROM '{file}'"),
-            line: *line,
-        });
-    }
-}
-
-fn note_command(command: &Command, script: &Path, folder: &Path, depth: usize, facts: &mut Facts) {
-    let argument = command.arguments.first().map_or("", String::as_str);
-    let include = match command.name.as_str() {
-        "c" | "connect" => {
-            facts.own_transactions = true;
-            facts.connects.extend(database_of(argument));
-            return;
-        }
-        "i" | "include" => folder.to_owned(),
-        "ir" | "include_relative" => script.parent().unwrap_or(folder).to_owned(),
-        "copy" => {
-            facts.reads.extend(copied(command, folder));
-            return;
-        }
-        _ => return,
+    let mut reader = Reader {
+        facts: Facts::default(),
+        folder,
+        open: vec![path.to_owned()],
+        seen: Vec::new(),
     };
-    let known = !argument.is_empty() && !argument.starts_with([':', '`']);
-    let path = known.then(|| include.join(argument));
-    let text = format!("\\{} {argument}", command.name);
-    let seen = path.is_some() && facts.reads.iter().any(|read| read.path == path);
-    facts.reads.push(Read {
-        path: path.clone(),
-        text,
-        line: command.line,
-    });
-    if let (Some(path), false, true) = (path, seen, depth > 0) {
-        // One that is missing may stand behind an \if; psql says so when it is not.
-        let _ = follow(&path, folder, depth - 1, facts);
+    reader.read(path)?;
+    Ok(reader.facts)
+}
+
+struct Reader<'a> {
+    facts: Facts,
+    folder: &'a Path,
+    /// The file that is being read, last, and those that include it.
+    open: Vec<PathBuf>,
+    seen: Vec<PathBuf>,
+}
+
+impl Reader<'_> {
+    fn read(&mut self, path: &Path) -> io::Result<()> {
+        let includes = Includes::new(Dialect::Postgres, self);
+        let read = listen(File::open(path)?, Dialect::Postgres, includes)?;
+        read.map(drop)
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
     }
 }
 
-/// The database in the first argument of `\connect`: a name, a connection string or a URI.
-fn database_of(argument: &str) -> Option<String> {
-    if argument.is_empty() || argument == "-" {
+impl Listener for &mut Reader<'_> {
+    fn statement(&mut self, statement: &Statement<'_>) {
+        let words: Vec<&str> = statement
+            .words
+            .iter()
+            .map(|word| match word {
+                Word::Bare(upper) => upper.as_str(),
+                // A quoted name is no keyword.
+                Word::Name(_) | Word::Text(_) => "",
+            })
+            .collect();
+        let name = |index: usize| statement.words.get(index).and_then(identifier);
+        let facts = &mut self.facts;
+        match words.as_slice() {
+            ["CREATE", "DATABASE", ..] => facts.creates.extend(name(2)),
+            ["DROP", "DATABASE", "IF", "EXISTS", ..] => facts.drops.extend(name(4)),
+            ["DROP", "DATABASE", ..] => facts.drops.extend(name(2)),
+            [
+                "BEGIN" | "COMMIT" | "END" | "ROLLBACK" | "ABORT" | "VACUUM",
+                ..,
+            ]
+            | ["START" | "PREPARE", "TRANSACTION", ..]
+            | ["CLUSTER"]
+            | ["ALTER", "SYSTEM", ..]
+            | ["CREATE" | "DROP", "TABLESPACE" | "SUBSCRIPTION", ..]
+            | ["DISCARD", "ALL"] => {}
+            ["REINDEX", rest @ ..] if rest.iter().any(|word| WHOLE.contains(word)) => {}
+            ["CREATE" | "DROP" | "ALTER" | "REINDEX", rest @ ..]
+                if rest.contains(&"CONCURRENTLY") => {}
+            _ => return,
+        }
+        facts.own_transactions = true;
+    }
+
+    fn command(&mut self, text: &[u8], _line: usize) {
+        let (name, mut rest) = psql::split(text);
+        if matches!(name, b"c" | b"connect") {
+            self.facts.own_transactions = true;
+            self.facts.connects.extend(target(&mut rest));
+        }
+    }
+
+    fn include(&mut self, include: Include) {
+        let script = self.open.last().map_or(self.folder, PathBuf::as_path);
+        let Some(path) = include.resolve(script, self.folder) else {
+            return;
+        };
+        if include.script && !self.seen.contains(&path) && self.open.len() <= DEPTH {
+            self.seen.push(path.clone());
+            self.open.push(path.clone());
+            // One that is missing may stand behind an \if; psql says so when it is not.
+            let _ = self.read(&path);
+            self.open.pop();
+        }
+    }
+}
+
+/// The word as the server takes a name: in lower case unless quoted.
+fn identifier(word: &Word) -> Option<String> {
+    match word {
+        Word::Bare(upper) => Some(upper.to_ascii_lowercase()),
+        Word::Name(name) => Some(String::from_utf8_lossy(name).into_owned()),
+        Word::Text(_) => None,
+    }
+}
+
+/// The database that `\connect` goes to: a name, or part of a connection string or URI. `None` where it stays.
+fn target(rest: &mut &[u8]) -> Option<String> {
+    let mut next = || match psql::argument(rest)? {
+        // psql keeps the case, unlike the server.
+        Argument::Text(text) => Some(without_quotes(&text)),
+        Argument::Computed => None,
+    };
+    let mut target = next()?;
+    if target.starts_with("-reuse-previous=") {
+        target = next()?;
+    }
+    if target.is_empty() || target == "-" {
         return None;
     }
-    if let Some((_, rest)) = argument.split_once("://") {
+    if let Some((_, rest)) = target.split_once("://") {
         let name = rest.split_once('/')?.1.split('?').next()?;
         return (!name.is_empty()).then(|| name.to_owned());
     }
-    if argument.contains('=') {
-        return argument
-            .split_whitespace()
-            .find_map(|part| part.strip_prefix("dbname="))
-            .map(str::to_owned);
+    if target.contains('=') {
+        return database_in(&target);
     }
-    Some(argument.to_owned())
+    Some(target)
 }
 
-/// The file of `\copy … from FILE`.
-fn copied(command: &Command, folder: &Path) -> Option<Read> {
-    let from = command
-        .arguments
-        .iter()
-        .position(|word| word.eq_ignore_ascii_case("from"))?;
-    let file = command.arguments.get(from + 1)?;
-    if ["stdin", "pstdin", "program"]
-        .iter()
-        .any(|word| file.eq_ignore_ascii_case(word))
-    {
-        return None;
+/// Takes the double quotes of names off: a doubled one stands for itself.
+fn without_quotes(text: &str) -> String {
+    let (mut plain, mut quoted) = (String::with_capacity(text.len()), false);
+    let mut characters = text.chars().peekable();
+    while let Some(character) = characters.next() {
+        if character != '"' {
+            plain.push(character);
+        } else if quoted && characters.peek() == Some(&'"') {
+            plain.extend(characters.next());
+        } else {
+            quoted = !quoted;
+        }
     }
-    // psql replaces no variables in the arguments of \copy.
-    Some(Read {
-        path: Some(folder.join(file)),
-        text: format!("\\copy … from {file}"),
-        line: command.line,
-    })
+    plain
+}
+
+/// The `dbname` of a connection string (libpq, "Keyword/Value Connection Strings").
+fn database_in(text: &str) -> Option<String> {
+    let mut rest = text.trim_start();
+    let mut found = None;
+    while let Some((key, value)) = rest.split_once('=') {
+        let mut characters = value.trim_start().chars();
+        let quoted = characters.as_str().starts_with('\'');
+        if quoted {
+            characters.next();
+        }
+        let mut plain = String::new();
+        while let Some(character) = characters.next() {
+            match character {
+                '\'' if quoted => break,
+                c if !quoted && c.is_whitespace() => break,
+                '\\' => plain.extend(characters.next()),
+                c => plain.push(c),
+            }
+        }
+        if key.trim() == "dbname" {
+            found = Some(plain);
+        }
+        rest = characters.as_str().trim_start();
+    }
+    found
 }

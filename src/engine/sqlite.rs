@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 
 use super::sqlite_freeze::{freeze, seal};
-use super::sqlite_script::{self, library, load};
+use super::sqlite_script::{library, load};
 use super::{Action, Base, Engine, EngineError, Exec, Place, ScriptFile, Server};
 use crate::spec::Service;
 
@@ -130,10 +130,6 @@ impl Engine for Sqlite {
 
     fn server(&self, _building: bool) -> Option<Server> {
         None
-    }
-
-    fn reads(&self, script: &ScriptFile) -> Result<Vec<PathBuf>, EngineError> {
-        sqlite_script::reads(script)
     }
 
     fn script(&self, script: &ScriptFile) -> Result<Vec<Action>, EngineError> {

@@ -7,7 +7,7 @@
 
 use std::fs::File;
 use std::io::{BufReader, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, Row};
@@ -15,6 +15,8 @@ use rusqlite::{Connection, OpenFlags, Row};
 use super::error::shortened;
 use super::sqlite_split::{Piece, Pieces, SplitError};
 use super::{EngineError, ScriptFile};
+use crate::migrate::psql::Argument;
+use crate::migrate::sqlite_shell;
 
 /// How deep `.read` may nest.
 const DEPTH: usize = 16;
@@ -81,41 +83,6 @@ pub(super) fn load(database: &Path, script: &ScriptFile) -> Result<(), EngineErr
     connection
         .close()
         .map_err(|(_, e)| library("close", database, e))
-}
-
-/// The files that `.read` names, and the ones that those name.
-pub(super) fn reads(script: &ScriptFile) -> Result<Vec<PathBuf>, EngineError> {
-    fn follow(
-        name: &str,
-        path: &Path,
-        folder: &Path,
-        depth: usize,
-        found: &mut Vec<PathBuf>,
-    ) -> Result<(), EngineError> {
-        let mut pieces = pieces(path)?;
-        while let Some(piece) = pieces.next().map_err(|e| unreadable(name, path, e))? {
-            let Piece::Dot { text, line } = piece else {
-                continue;
-            };
-            if let Some(file) = read_argument(name, &text, line)? {
-                let path = folder.join(&file);
-                if !found.contains(&path) && depth > 0 {
-                    found.push(path.clone());
-                    follow(&file, &path, folder, depth - 1, found)?;
-                }
-            }
-        }
-        Ok(())
-    }
-    let mut found = Vec::new();
-    follow(
-        &script.name,
-        &script.host,
-        &script.folder,
-        DEPTH,
-        &mut found,
-    )?;
-    Ok(found)
 }
 
 /// Whether statements are gathered in transactions of Cowherd's own.
@@ -189,15 +156,20 @@ impl<'a> Session<'a> {
         line: usize,
         depth: usize,
     ) -> Result<bool, EngineError> {
-        if let Some(file) = read_argument(name, text, line)? {
-            if depth == 0 {
-                return Err(failed(name, Some(line), None, ".read is nested too deeply"));
-            }
-            return self.file(&file, &self.folder.join(&file), depth - 1);
-        }
-        let (command, argument) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+        let shown = text.strip_prefix('.').unwrap_or(text);
+        let (command, argument) = shown.split_once(char::is_whitespace).unwrap_or((shown, ""));
         match command {
             "exit" | "quit" => return Ok(false),
+            "rea" | "read" => {
+                let problem = match sqlite_shell::read(text.as_bytes()) {
+                    Some(Argument::Text(_)) if depth == 0 => ".read is nested too deeply",
+                    Some(Argument::Text(file)) if !file.is_empty() => {
+                        return self.file(&file, &self.folder.join(&file), depth - 1);
+                    }
+                    _ => ".read needs the name of a file",
+                };
+                return Err(failed(name, Some(line), None, problem));
+            }
             "print" => {
                 if let Some(output) = &mut self.output {
                     let argument = argument.trim().trim_matches(['"', '\'']);
@@ -332,26 +304,6 @@ fn print(
 fn pieces(path: &Path) -> Result<Pieces<BufReader<File>>, EngineError> {
     let file = File::open(path).map_err(|e| EngineError::file("read", path, e))?;
     Ok(Pieces::new(BufReader::with_capacity(64 * 1024, file)))
-}
-
-/// The file of a `.read`, `None` for other commands.
-fn read_argument(name: &str, text: &str, line: usize) -> Result<Option<String>, EngineError> {
-    let Some(argument) = text
-        .strip_prefix("read")
-        .filter(|rest| rest.starts_with([' ', '\t']))
-    else {
-        return Ok(None);
-    };
-    let argument = argument.trim().trim_matches(['"', '\'']);
-    if argument.is_empty() || argument.starts_with('|') {
-        return Err(failed(
-            name,
-            Some(line),
-            None,
-            ".read needs the name of a file",
-        ));
-    }
-    Ok(Some(argument.to_owned()))
 }
 
 fn unreadable(name: &str, path: &Path, error: SplitError) -> EngineError {

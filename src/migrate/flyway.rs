@@ -3,15 +3,14 @@
 
 use std::cmp::Ordering;
 use std::fs::File;
-use std::io;
 use std::path::Path;
 
 use super::flyway_config::{Project, ScriptConfig};
 use super::folder::{self, Entry};
-use super::lexer::{Listener, Region, Word};
+use super::listener::{Listener, Region, Statement};
 use super::natural::{number_order, significant};
 use super::script::Dialect;
-use super::tee::Tee;
+use super::tee::listen;
 use super::{MigrateError, Migration, Tool};
 
 /// The callbacks that `flyway migrate` runs when all goes well. Others exist for other commands
@@ -224,9 +223,8 @@ fn read(
         alone: false,
     };
     let reader = File::open(&file.path).map_err(failed)?;
-    let mut tee = Tee::new(reader, dialect, listener);
-    io::copy(&mut tee, &mut io::sink()).map_err(failed)?;
-    let contents = tee.finish().map_err(|source| MigrateError::Script {
+    let contents = listen(reader, dialect, listener).map_err(failed)?;
+    let contents = contents.map_err(|source| MigrateError::Script {
         name: file.name.clone(),
         source,
     })?;
@@ -267,31 +265,37 @@ impl Contents<'_> {
 }
 
 impl Listener for Contents<'_> {
-    fn byte(&mut self, region: Region, byte: u8, line: usize) {
-        if self.found.is_some() {
-            return;
-        }
-        match (&mut self.open, byte) {
-            (Some((start, name)), b'}') => {
-                let (start, name) = (*start, std::mem::take(name));
-                self.open = None;
-                if self.counts(start, &name) {
-                    self.found = Some((line, format!("${{{name}}}")));
+    fn text(&mut self, region: Region, text: &[u8], mut line: usize) {
+        for &byte in text {
+            if self.found.is_some() {
+                return;
+            }
+            match (&mut self.open, byte) {
+                (Some((start, name)), b'}') => {
+                    let (start, name) = (*start, std::mem::take(name));
+                    self.open = None;
+                    if self.counts(start, &name) {
+                        self.found = Some((line, format!("${{{name}}}")));
+                    }
                 }
+                (Some((_, name)), _) if byte != b'\n' && name.len() < 200 => {
+                    name.push(char::from(byte));
+                }
+                (Some(_), _) => self.open = None,
+                (None, b'{') if self.last == Some(b'$') => {
+                    self.open = Some((region, String::new()));
+                }
+                (None, _) => {}
             }
-            (Some((_, name)), _) if byte != b'\n' && name.len() < 200 => {
-                name.push(char::from(byte));
-            }
-            (Some(_), _) => self.open = None,
-            (None, b'{') if self.last == Some(b'$') => self.open = Some((region, String::new())),
-            (None, _) => {}
+            line += usize::from(byte == b'\n');
+            self.last = Some(byte);
         }
-        self.last = Some(byte);
     }
 
     /// The statements that Flyway's parsers know to refuse a transaction: `PostgreSQLParser` and
     /// `SQLiteParser`.
-    fn statement(&mut self, words: &[Word], _line: usize) {
+    fn statement(&mut self, statement: &Statement<'_>) {
+        let words = statement.words;
         let starts = |phrase: &[&str]| {
             words.len() >= phrase.len() && words.iter().zip(phrase).all(|(word, w)| word.is(w))
         };

@@ -1,61 +1,18 @@
-//! Tells code, text, comments, inline data and client commands of an SQL script apart, byte by
-//! byte, so that a script of any size is read once and never held in memory.
+//! Tells code, text, comments, inline data and client commands of an SQL script apart, so that a
+//! script of any size is read once and never held in memory.
 //!
 //! The rules are those of the program that runs the script: `psqlscan.l` and `psqlscanslash.l` of
 //! psql, `shell.c` of the SQLite command line, `mysql.cc` of the MariaDB client.
 
+use super::body::Body;
 use super::dialect::Dialect;
+use super::listener::{Listener, Region, Statement, Word};
 use super::psql;
-
-/// What kind of text a byte belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Region {
-    /// SQL outside of everything below.
-    Code,
-    /// A string or a quoted name, quotes included.
-    Text,
-    /// A dollar-quoted string.
-    Dollar,
-    /// A comment.
-    Comment,
-    /// The lines that follow `COPY … FROM stdin`.
-    Data,
-    /// A command to the client.
-    Command,
-}
-
-/// A piece of a statement, outside of all parentheses.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Word {
-    /// A bare word or number, upper case.
-    Bare(String),
-    /// A string in single quotes; its content where the statement names files.
-    Text(Vec<u8>),
-    /// A quoted name.
-    Name,
-}
-
-impl Word {
-    /// Whether this is the bare word `upper`.
-    pub(super) fn is(&self, upper: &str) -> bool {
-        matches!(self, Self::Bare(word) if word == upper)
-    }
-}
-
-/// What is told of a script as it is read; lines count from 1.
-pub(super) trait Listener {
-    /// One byte.
-    fn byte(&mut self, _region: Region, _byte: u8, _line: usize) {}
-    /// A statement has ended; only its first words are kept.
-    fn statement(&mut self, _words: &[Word], _line: usize) {}
-    /// A client command has ended, its backslash or dot included.
-    fn command(&mut self, _text: &[u8], _line: usize) {}
-}
 
 /// How many words of a statement are kept.
 const WORDS: usize = 24;
-/// How many bytes of a word or string are kept.
-const LENGTH: usize = 4096;
+/// How many bytes of a word, string or command are kept.
+const LENGTH: usize = 64 * 1024;
 
 enum State {
     Code,
@@ -66,8 +23,6 @@ enum State {
     Quoted {
         end: u8,
         escapes: bool,
-        escaped: bool,
-        closing: bool,
     },
     /// After a `$` that may begin a dollar quote.
     Tag(Vec<u8>),
@@ -79,7 +34,6 @@ enum State {
         text: Vec<u8>,
         line: usize,
         quote: Option<u8>,
-        escaped: bool,
     },
     Data {
         start: Vec<u8>,
@@ -87,18 +41,19 @@ enum State {
 }
 
 /// The reader of one script.
-pub(super) struct Lexer<L> {
+pub(crate) struct Lexer<L> {
     dialect: Dialect,
     listener: L,
     state: State,
     line: usize,
     /// Whether the next byte is the first of its line.
     fresh_line: bool,
-    /// The last two bytes, as far as they can begin a longer token.
-    last: [u8; 2],
+    /// The last byte so far, until it is known whether the next one belongs to it.
+    held: Option<u8>,
     parentheses: usize,
+    body: Body,
     words: Vec<Word>,
-    word: String,
+    word: Vec<u8>,
     text: Vec<u8>,
     /// The line of the statement's first byte; `None` between statements.
     statement_line: Option<usize>,
@@ -106,90 +61,148 @@ pub(super) struct Lexer<L> {
 }
 
 impl<L: Listener> Lexer<L> {
-    pub(super) fn new(dialect: Dialect, listener: L) -> Self {
+    pub(crate) fn new(dialect: Dialect, listener: L) -> Self {
         Self {
             dialect,
             listener,
             state: State::Code,
             line: 1,
             fresh_line: true,
-            last: [0; 2],
+            held: None,
             parentheses: 0,
+            body: Body::default(),
             words: Vec::new(),
-            word: String::new(),
+            word: Vec::new(),
             text: Vec::new(),
             statement_line: None,
             data_follows: false,
         }
     }
 
-    /// Reads on.
-    pub(super) fn feed(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            self.last = [self.last[1], byte];
-            let region = self.advance(byte);
-            self.listener.byte(region, byte, self.line);
-            self.fresh_line = byte == b'\n';
-            if self.fresh_line {
-                self.line += 1;
-                if self.data_follows && matches!(self.state, State::Code | State::LineComment) {
-                    self.data_follows = false;
-                    self.state = State::Data { start: Vec::new() };
-                }
-            }
-        }
+    /// What listens.
+    pub(crate) fn listener(&mut self) -> &mut L {
+        &mut self.listener
     }
 
-    /// The script has ended: gives the listener back.
-    pub(super) fn finish(mut self) -> L {
-        if matches!(self.state, State::Command { .. }) {
-            self.end_command();
+    /// Reads on. All is told up to the last line's end.
+    pub(crate) fn feed(&mut self, mut bytes: &[u8]) {
+        let Some(&first) = bytes.first() else {
+            return;
+        };
+        if let Some(held) = self.held.take() {
+            let taken = self.step(&[held, first]);
+            bytes = &bytes[taken - 1..];
         }
-        self.end_statement();
+        // Every token is told by two bytes, and no longer one begins with the end of a line.
+        while bytes.len() > 1 || bytes == b"\n" {
+            let taken = self.step(bytes);
+            bytes = &bytes[taken..];
+        }
+        self.held = bytes.first().copied();
+    }
+
+    /// The script has ended: tells the rest and gives the listener back.
+    pub(crate) fn finish(mut self) -> L {
+        self.end();
         self.listener
     }
 
-    fn advance(&mut self, byte: u8) -> Region {
+    /// The script has ended: tells the rest.
+    pub(crate) fn end(&mut self) {
+        if let Some(held) = self.held.take() {
+            self.step(&[held]);
+        }
+        if matches!(self.state, State::Command { .. }) {
+            self.end_command();
+        }
+        if self.fresh_line && self.line > 1 {
+            self.line -= 1;
+        }
+        self.end_statement();
+    }
+
+    /// Reads one token or a part of one, and gives its length.
+    fn step(&mut self, bytes: &[u8]) -> usize {
+        let (region, length) = self.advance(bytes);
+        let read = &bytes[..length];
+        self.listener.text(region, read, self.line);
+        self.line += match (region, read) {
+            (_, [byte]) => usize::from(*byte == b'\n'),
+            (Region::Code, _) => 0,
+            _ => read.split(|&byte| byte == b'\n').count() - 1,
+        };
+        if region == Region::End {
+            self.end_statement();
+        }
+        self.fresh_line = read.ends_with(b"\n");
+        if self.fresh_line && self.data_follows && matches!(self.state, State::Code) {
+            self.data_follows = false;
+            self.state = State::Data { start: Vec::new() };
+        }
+        length
+    }
+
+    fn advance(&mut self, bytes: &[u8]) -> (Region, usize) {
         match &mut self.state {
-            State::Code => self.code(byte),
+            State::Code => self.code(bytes),
             State::LineComment => {
-                if byte == b'\n' {
+                let end = find(bytes, |byte| byte == b'\n');
+                if end < bytes.len() {
                     self.state = State::Code;
                 }
-                Region::Comment
+                (Region::Comment, bytes.len().min(end + 1))
             }
             State::BlockComment { depth } => {
-                if self.last == *b"*/" {
-                    *depth -= 1;
-                    self.last = [0; 2];
-                    if *depth == 0 {
-                        self.state = State::Code;
+                let skipped = find(bytes, |byte| byte == b'*' || byte == b'/');
+                let length = match &bytes[skipped..] {
+                    [b'*', b'/', ..] => {
+                        *depth -= 1;
+                        if *depth == 0 {
+                            self.state = State::Code;
+                        }
+                        2
                     }
-                } else if self.last == *b"/*" && self.dialect == Dialect::Postgres {
-                    *depth += 1;
-                    self.last = [0; 2];
-                }
-                Region::Comment
+                    [b'/', b'*', ..] if self.dialect == Dialect::Postgres => {
+                        *depth += 1;
+                        2
+                    }
+                    // The last byte may have to be seen with the next one.
+                    [_] if skipped > 0 => 0,
+                    [_, ..] => 1,
+                    [] => 0,
+                };
+                (Region::Comment, skipped + length)
             }
-            State::Quoted { .. } => self.quoted(byte),
+            State::Quoted { end, escapes } => {
+                let (end, escapes) = (*end, *escapes);
+                (Region::Text, self.quoted(end, escapes, bytes))
+            }
             State::Tag(tag) => {
-                let first = tag.is_empty();
+                let byte = bytes[0];
                 if byte == b'$' {
                     let delimiter = [b"$", tag.as_slice(), b"$"].concat();
                     self.state = State::Dollar {
                         delimiter,
                         matched: 0,
                     };
-                    return Region::Dollar;
+                    return (Region::Dollar, 1);
                 }
-                if is_name(byte) && !(first && byte.is_ascii_digit()) && tag.len() < LENGTH {
+                let number = tag.is_empty() && byte.is_ascii_digit();
+                if is_name(byte) && !number && tag.len() < LENGTH {
                     tag.push(byte);
-                    return Region::Code;
+                    return (Region::Code, 1);
                 }
                 self.state = State::Code;
-                self.code(byte)
+                self.code(bytes)
             }
             State::Dollar { delimiter, matched } => {
+                let skipped = match *matched {
+                    0 => find(bytes, |byte| byte == b'$'),
+                    _ => 0,
+                };
+                let Some(&byte) = bytes.get(skipped) else {
+                    return (Region::Dollar, skipped);
+                };
                 // A tag holds no `$`: after a mismatch only this very byte can begin the delimiter.
                 *matched = if delimiter[*matched] == byte {
                     *matched + 1
@@ -198,203 +211,197 @@ impl<L: Listener> Lexer<L> {
                 };
                 if *matched == delimiter.len() {
                     self.state = State::Code;
-                    self.last = [0; 2];
                 }
-                Region::Dollar
+                (Region::Dollar, skipped + 1)
             }
-            State::Command { .. } => self.command(byte),
+            State::Command { .. } => (Region::Command, self.command(bytes)),
             State::Data { start } => {
-                if byte == b'\n' {
-                    if matches!(start.as_slice(), b"\\." | b"\\.\r") {
-                        self.state = State::Code;
-                    } else {
-                        start.clear();
-                    }
-                } else if start.len() < 4 {
-                    start.push(byte);
+                let end = find(bytes, |byte| byte == b'\n');
+                let kept = end.min(4 - start.len());
+                start.extend_from_slice(&bytes[..kept]);
+                if end == bytes.len() {
+                    return (Region::Data, end);
                 }
-                Region::Data
+                if matches!(start.as_slice(), b"\\." | b"\\.\r") {
+                    self.state = State::Code;
+                } else {
+                    start.clear();
+                }
+                (Region::Data, end + 1)
             }
         }
     }
 
-    fn code(&mut self, byte: u8) -> Region {
+    fn code(&mut self, bytes: &[u8]) -> (Region, usize) {
         use Dialect::{Mysql, Postgres, Sqlite};
 
-        let [before, _] = self.last;
+        let skipped = self.skipped(bytes);
+        if skipped > 0 {
+            return (Region::Code, skipped);
+        }
+        let (byte, next) = (bytes[0], bytes.get(1).copied());
         if is_name(byte) {
-            if byte == b'$' && self.dialect == Postgres && !is_name(before) {
-                self.begin_statement();
+            self.begin_statement();
+            if byte == b'$' && self.dialect == Postgres && self.word.is_empty() {
                 self.state = State::Tag(Vec::new());
-            } else {
-                self.begin_statement();
-                if self.word.len() < LENGTH {
-                    self.word.push(char::from(byte.to_ascii_uppercase()));
-                }
+                return (Region::Code, 1);
             }
-            return Region::Code;
+            let length = find(bytes, |byte| !is_name(byte));
+            append(&mut self.word, &bytes[..length]);
+            return (Region::Code, length);
         }
         if self.dialect == Mysql && matches!(byte, b' ' | b'\t') && self.starts_mysql_command() {
-            let mut text = std::mem::take(&mut self.word).into_bytes();
+            let mut text = std::mem::take(&mut self.word).to_ascii_uppercase();
             text.push(byte);
             self.statement_line = None;
-            self.begin_command(text);
-            return Region::Command;
+            return self.begin_command(&text, 1);
         }
-        let prefix = self.end_word();
-        match (byte, self.dialect) {
-            (b'-', _) if before == b'-' => {
+        let escapes = self.word.eq_ignore_ascii_case(b"E");
+        self.end_word();
+        let begins = self.fresh_line && self.statement_line.is_none();
+        match (byte, next, self.dialect) {
+            (b'\n' | b'\r' | b' ' | b'\t' | 0x0c, ..) => return (Region::Code, 1),
+            (b'-', Some(b'-'), _) => {
                 self.state = State::LineComment;
-                return Region::Comment;
+                return (Region::Comment, 2);
             }
-            (b'*', _) if before == b'/' => {
+            (b'/', Some(b'*'), _) => {
                 self.state = State::BlockComment { depth: 1 };
-                self.last = [0; 2];
-                return Region::Comment;
+                return (Region::Comment, 2);
             }
-            // Space, and what may begin a comment: no part of a statement.
-            (b'\n' | b'\r' | b' ' | b'\t' | 0x0c | b'-' | b'/', _) => return Region::Code,
-            (b'#', Mysql) => {
+            (b'#', _, dialect) if dialect == Mysql || dialect == Sqlite && begins => {
                 self.state = State::LineComment;
-                return Region::Comment;
+                return (Region::Comment, 1);
             }
-            (b'.', Sqlite) if self.fresh_line && self.statement_line.is_none() => {
-                self.begin_command(vec![byte]);
-                return Region::Command;
-            }
-            (b'\\', Postgres) => {
-                self.begin_command(vec![byte]);
-                return Region::Command;
-            }
-            (b'.', Mysql) if before == b'\\' => {
-                if self.words.is_empty() {
-                    self.statement_line = None;
-                }
-                self.begin_command(b"\\.".to_vec());
-                return Region::Command;
-            }
-            (b';', _) if self.dialect != Postgres || self.parentheses == 0 => {
-                self.end_statement();
-                return Region::Code;
+            (b'.', _, Sqlite) if begins => return self.begin_command(b".", 1),
+            // `\\` goes back to SQL; `\;` and `\:` are SQL with the special meaning gone.
+            (b'\\', Some(b'\\' | b';' | b':'), Postgres) => return (Region::Command, 2),
+            (b'\\', _, Postgres) => return self.begin_command(b"\\", 1),
+            (b'\\', Some(b'.'), Mysql) => return self.begin_command(b"\\.", 2),
+            (b';', ..) => {
+                let open = self.dialect == Postgres && self.parentheses > 0;
+                let ends = !open && self.body.semicolon_ends(self.dialect, &self.words);
+                return (if ends { Region::End } else { Region::Code }, 1);
             }
             _ => {}
         }
         self.begin_statement();
+        self.body.other();
         match (byte, self.dialect) {
-            (b'\'', _) => {
-                let escapes = self.dialect == Mysql || (self.dialect == Postgres && prefix == "E");
-                self.quote(byte, escapes);
-            }
+            (b'\'', _) => self.quote(
+                byte,
+                self.dialect == Mysql || self.dialect == Postgres && escapes,
+            ),
             (b'"', _) => self.quote(byte, self.dialect == Mysql),
             (b'`', Sqlite | Mysql) => self.quote(byte, false),
             (b'[', Sqlite) => self.quote(b']', false),
-            (b'(', _) => self.parentheses += 1,
-            (b')', _) => self.parentheses = self.parentheses.saturating_sub(1),
-            _ => return Region::Code,
-        }
-        if matches!(self.state, State::Quoted { .. }) {
-            Region::Text
-        } else {
-            Region::Code
+            _ => {
+                match byte {
+                    b'(' => self.parentheses += 1,
+                    b')' => self.parentheses = self.parentheses.saturating_sub(1),
+                    _ => {}
+                }
+                (Region::Code, 1)
+            }
         }
     }
 
-    fn quote(&mut self, end: u8, escapes: bool) {
+    fn quote(&mut self, end: u8, escapes: bool) -> (Region, usize) {
         self.text.clear();
-        self.state = State::Quoted {
-            end,
-            escapes,
-            escaped: false,
-            closing: false,
-        };
+        self.state = State::Quoted { end, escapes };
+        (Region::Text, 1)
     }
 
-    fn quoted(&mut self, byte: u8) -> Region {
-        let State::Quoted {
-            end,
-            escapes,
-            escaped,
-            closing,
-        } = &mut self.state
-        else {
-            return Region::Code;
-        };
-        if *closing {
-            if byte != *end || *end == b']' {
-                let name = *end != b'\'';
-                self.state = State::Code;
-                let text = std::mem::take(&mut self.text);
-                self.push(if name { Word::Name } else { Word::Text(text) });
-                return self.code(byte);
+    fn quoted(&mut self, end: u8, escapes: bool, bytes: &[u8]) -> usize {
+        let skipped = find(bytes, |byte| byte == end || (escapes && byte == b'\\'));
+        if skipped > 0 {
+            self.keep(&bytes[..skipped]);
+            return skipped;
+        }
+        match bytes {
+            [b'\\', escaped, ..] if escapes => {
+                self.keep(&[*escaped]);
+                2
             }
             // A doubled quote stands for itself.
-            *closing = false;
-        } else if *escaped {
-            *escaped = false;
-        } else if *escapes && byte == b'\\' {
-            *escaped = true;
-            return Region::Text;
-        } else if byte == *end {
-            *closing = true;
-            return Region::Text;
+            [_, next, ..] if *next == end && end != b']' => {
+                self.keep(&[end]);
+                2
+            }
+            _ => {
+                self.state = State::Code;
+                let text = std::mem::take(&mut self.text);
+                self.push(|| match end {
+                    b'\'' => Word::Text(text),
+                    _ => Word::Name(text),
+                });
+                1
+            }
         }
-        let names_files = self
-            .words
-            .first()
-            .is_some_and(|w| w.is("COPY") || w.is("LOAD"));
-        if names_files && self.text.len() < LENGTH {
-            self.text.push(byte);
-        }
-        Region::Text
     }
 
-    fn command(&mut self, byte: u8) -> Region {
-        let State::Command {
-            text,
-            quote,
-            escaped,
-            ..
-        } = &mut self.state
-        else {
-            return Region::Code;
+    /// Keeps a part of a string or name whose word will be kept.
+    fn keep(&mut self, part: &[u8]) {
+        if self.keeps() {
+            append(&mut self.text, part);
+        }
+    }
+
+    /// Whether the word that is being read will be kept.
+    fn keeps(&self) -> bool {
+        let first = self.words.first();
+        let is = |word| first.is_some_and(|first| first.is(word));
+        // The options of `REINDEX (…)` are as good as words. Of an INSERT, nobody asks for more.
+        (self.parentheses == 0 || is("REINDEX")) && self.words.len() < WORDS && !is("INSERT")
+    }
+
+    /// How far nothing happens: most of a dump is values. The last word is left, it may be the prefix of a string.
+    fn skipped(&mut self, bytes: &[u8]) -> usize {
+        if !self.word.is_empty() || self.words.len() >= WORDS || self.keeps() {
+            return 0;
+        }
+        let plain = |byte| is_name(byte) && byte != b'$' || b" ,.:+=".contains(&byte);
+        let plain = &bytes[..find(bytes, |byte| !plain(byte))];
+        let last = plain.iter().rev().take_while(|&&byte| is_name(byte));
+        plain.len() - last.count()
+    }
+
+    fn command(&mut self, bytes: &[u8]) -> usize {
+        let State::Command { text, quote, .. } = &mut self.state else {
+            return 0;
         };
+        let byte = bytes[0];
         if byte == b'\n' {
             self.end_command();
-            return Region::Command;
+            return 1;
         }
+        let mut length = 1;
         if self.dialect == Dialect::Postgres && !psql::takes_whole_line(text) {
             match *quote {
-                Some(_) if *escaped => *escaped = false,
-                Some(b'\'') if byte == b'\\' => *escaped = true,
-                Some(end) if byte == end => *quote = None,
-                None if text == b"\\" && matches!(byte, b'\\' | b';' | b':') => {
-                    // `\\` goes back to SQL; `\;` and `\:` are SQL with the special meaning gone.
-                    self.state = State::Code;
-                    self.last = [0; 2];
-                    return Region::Command;
+                Some(b'\'') if byte == b'\\' && bytes.get(1) != Some(&b'\n') => {
+                    length = bytes.len().min(2);
                 }
+                Some(end) if byte == end => *quote = None,
                 None if byte == b'\\' => {
                     self.end_command();
-                    self.begin_command(vec![byte]);
-                    return Region::Command;
+                    return self.code(bytes).1;
                 }
                 None if matches!(byte, b'\'' | b'"' | b'`') => *quote = Some(byte),
                 Some(_) | None => {}
             }
         }
-        if text.len() < LENGTH {
-            text.push(byte);
-        }
-        Region::Command
+        append(text, &bytes[..length]);
+        length
     }
 
-    fn begin_command(&mut self, text: Vec<u8>) {
+    /// Begins a command with the `length` bytes that stand for `text`.
+    fn begin_command(&mut self, text: &[u8], length: usize) -> (Region, usize) {
         self.state = State::Command {
-            text,
+            text: text.to_vec(),
             line: self.line,
             quote: None,
-            escaped: false,
         };
+        (Region::Command, length)
     }
 
     fn end_command(&mut self) {
@@ -402,10 +409,12 @@ impl<L: Listener> Lexer<L> {
         else {
             return;
         };
-        self.last = [0; 2];
         if self.dialect == Dialect::Postgres {
             if psql::sends_statement(&text) {
                 self.end_statement();
+            }
+            if psql::drops_statement(&text) {
+                self.begin_afresh();
             }
             if psql::copy_source(&text) == Some(psql::CopySource::Inline) {
                 self.data_follows = true;
@@ -416,9 +425,10 @@ impl<L: Listener> Lexer<L> {
 
     /// Whether the line has begun with a command of the MariaDB client.
     fn starts_mysql_command(&self) -> bool {
+        let commands: [&[u8]; 2] = [b"SOURCE", b"DELIMITER"];
         self.words.is_empty()
             && self.statement_line == Some(self.line)
-            && matches!(self.word.as_str(), "SOURCE" | "DELIMITER")
+            && commands.iter().any(|c| self.word.eq_ignore_ascii_case(c))
     }
 
     fn begin_statement(&mut self) {
@@ -427,46 +437,63 @@ impl<L: Listener> Lexer<L> {
 
     fn end_statement(&mut self) {
         self.end_word();
-        if matches!(
-            self.state,
-            State::Quoted {
-                end: b'\'',
-                closing: true,
-                ..
-            }
-        ) {
-            let text = std::mem::take(&mut self.text);
-            self.push(Word::Text(text));
-        }
-        self.parentheses = 0;
-        let words = std::mem::take(&mut self.words);
-        let Some(line) = self.statement_line.take() else {
+        let Some(first_line) = self.statement_line else {
             return;
         };
-        if self.dialect == Dialect::Postgres && psql::copies_from_stdin(&words) {
+        if self.dialect == Dialect::Postgres && psql::copies_from_stdin(&self.words) {
             self.data_follows = true;
         }
-        self.listener.statement(&words, line);
+        self.listener.statement(&Statement {
+            words: &self.words,
+            first_line,
+            last_line: self.line,
+        });
+        self.begin_afresh();
     }
 
-    /// Ends the current bare word and gives it back: it may be the prefix of a string.
-    fn end_word(&mut self) -> String {
+    /// Forgets the statement so far.
+    fn begin_afresh(&mut self) {
+        self.statement_line = None;
+        self.parentheses = 0;
+        self.body = Body::default();
+        self.words.clear();
+        self.word.clear();
+    }
+
+    /// Ends the current bare word.
+    fn end_word(&mut self) {
         if self.word.is_empty() {
-            return String::new();
+            return;
         }
         let word = std::mem::take(&mut self.word);
-        self.push(Word::Bare(word.clone()));
-        word
+        if self.dialect != Dialect::Postgres || self.parentheses == 0 {
+            self.body.word(self.dialect, &self.words, &word);
+        }
+        self.push(|| Word::Bare(String::from_utf8_lossy(&word).to_ascii_uppercase()));
+        self.word = word;
+        self.word.clear();
     }
 
-    fn push(&mut self, word: Word) {
-        if self.parentheses == 0 && self.words.len() < WORDS {
-            self.words.push(word);
+    fn push(&mut self, word: impl FnOnce() -> Word) {
+        if self.keeps() {
+            self.words.push(word());
         }
     }
 }
 
-/// Whether the byte can stand in a name: PostgreSQL's `ident_cont`.
+/// The index of the first byte that is one, or the length.
+fn find(bytes: &[u8], is: impl Fn(u8) -> bool) -> usize {
+    let found = bytes.iter().position(|&byte| is(byte));
+    found.unwrap_or(bytes.len())
+}
+
+/// Adds as much as is kept.
+fn append(kept: &mut Vec<u8>, more: &[u8]) {
+    let room = LENGTH.saturating_sub(kept.len()).min(more.len());
+    kept.extend_from_slice(&more[..room]);
+}
+
+/// Whether the byte can stand in a name: PostgreSQL's `ident_cont`, SQLite's `IdChar`.
 fn is_name(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$') || byte >= 0x80
 }

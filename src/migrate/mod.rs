@@ -4,6 +4,7 @@
 //! Where two tools would take the same folder for different states, nothing is guessed: the error
 //! says how to name the tool.
 
+mod body;
 mod detect;
 mod dialect;
 mod error;
@@ -11,13 +12,15 @@ mod flyway;
 mod flyway_config;
 mod folder;
 mod foreign;
-mod lexer;
+pub(crate) mod lexer;
+pub(crate) mod listener;
 mod natural;
 mod plain;
-mod psql;
+pub(crate) mod psql;
 pub mod script;
+pub(crate) mod sqlite_shell;
 mod sqlx;
-mod tee;
+pub(crate) mod tee;
 
 use std::fmt;
 use std::path::{Path, PathBuf};

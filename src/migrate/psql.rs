@@ -1,13 +1,13 @@
-//! What psql's backslash commands read: `\i`, `\ir`, `\copy`.
+//! psql's backslash commands: their arguments, what `\copy` reads, what they do to the statement before them.
 //!
 //! Argument rules are those of `psqlscanslash.l`; `\copy` takes the rest of its line and has its
 //! own, `parse_slash_copy` in `copy.c`.
 
-use super::lexer::Word;
+use super::listener::Word;
 
 /// An argument of a backslash command.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Argument {
+pub(crate) enum Argument {
     /// What psql passes on.
     Text(String),
     /// It depends on a variable, a program or the user's home folder.
@@ -26,7 +26,7 @@ pub(super) enum CopySource {
 }
 
 /// The command's name without the backslash, and the rest of the line.
-pub(super) fn split(text: &[u8]) -> (&[u8], &[u8]) {
+pub(crate) fn split(text: &[u8]) -> (&[u8], &[u8]) {
     let text = text.strip_prefix(b"\\").unwrap_or(text);
     let end = text
         .iter()
@@ -42,7 +42,7 @@ pub(super) fn takes_whole_line(text: &[u8]) -> bool {
 
 /// Whether the command ends the statement before it, as `;` does.
 pub(super) fn sends_statement(text: &[u8]) -> bool {
-    let sends: [&[u8]; 7] = [
+    let sends: [&[u8]; 9] = [
         b"g",
         b"gx",
         b"gset",
@@ -50,8 +50,15 @@ pub(super) fn sends_statement(text: &[u8]) -> bool {
         b"gdesc",
         b"crosstabview",
         b"watch",
+        b"parse",
+        b"sendpipeline",
     ];
     sends.contains(&split(text).0)
+}
+
+/// Whether the command throws away the statement before it.
+pub(super) fn drops_statement(text: &[u8]) -> bool {
+    matches!(split(text).0, b"r" | b"reset")
 }
 
 /// Whether data lines follow the statement.
@@ -62,10 +69,10 @@ pub(super) fn copies_from_stdin(words: &[Word]) -> bool {
 /// Where a `COPY` statement takes its data; `None` for other statements and for `COPY … TO`.
 pub(super) fn statement_source(words: &[Word]) -> Option<CopySource> {
     let (first, rest) = words.split_first()?;
-    let from = rest.iter().position(|word| word.is("FROM"))?;
     if !first.is("COPY") {
         return None;
     }
+    let from = rest.iter().position(|word| word.is("FROM"))?;
     match rest.get(from + 1)? {
         Word::Text(file) => Some(CopySource::File(String::from_utf8_lossy(file).into_owned())),
         word if word.is("STDIN") => Some(CopySource::Inline),
@@ -167,44 +174,78 @@ fn unquote(token: &[u8]) -> Vec<u8> {
     text
 }
 
-/// The first argument of a command; `None` when there is none.
-pub(super) fn argument(rest: &[u8]) -> Option<Argument> {
-    let rest = rest.trim_ascii();
-    if rest.is_empty() {
-        return None;
-    }
-    if rest.starts_with(b"~") {
-        return Some(Argument::Computed);
-    }
-    let mut text = Vec::new();
-    let mut bytes = rest.iter().copied().peekable();
-    while let Some(byte) = bytes.next() {
+/// Takes the next argument of a command off `rest`; `None` when there is none. Double quotes stay: what they
+/// mean depends on the command. Semicolons at the end go, as for all commands that take files or databases.
+pub(crate) fn argument(rest: &mut &[u8]) -> Option<Argument> {
+    let text = rest.trim_ascii_start();
+    let mut argument = Vec::new();
+    // How long the argument was when a quote last ended.
+    let mut quoted = 0;
+    let mut computed = text.starts_with(b"~");
+    let mut at = 0;
+    while let Some(&byte) = text.get(at) {
+        at += 1;
         match byte {
-            b' ' | b'\t' | b'\r' | b'\\' => break,
-            b'`' => return Some(Argument::Computed),
-            b':' if bytes.peek().is_some_and(|next| {
+            b'\\' => {
+                at -= 1;
+                break;
+            }
+            _ if byte.is_ascii_whitespace() => break,
+            b'`' => {
+                computed = true;
+                at += until(&text[at..], b'`');
+            }
+            b':' if text.get(at).is_some_and(|next| {
                 next.is_ascii_alphanumeric() || matches!(next, b'_' | b'\'' | b'"' | b'{')
             }) =>
             {
-                return Some(Argument::Computed);
+                computed = true;
+            }
+            b'"' => {
+                let end = at + until(&text[at..], b'"');
+                argument.extend_from_slice(&text[at - 1..end]);
+                quoted = argument.len();
+                at = end;
             }
             b'\'' => {
-                while let Some(byte) = bytes.next() {
-                    match byte {
-                        b'\'' if bytes.peek() == Some(&b'\'') => {
-                            bytes.next();
-                            text.push(b'\'');
+                while let Some(&byte) = text.get(at) {
+                    at += 1;
+                    match (byte, text.get(at)) {
+                        (b'\'', Some(b'\'')) => {
+                            argument.push(byte);
+                            at += 1;
                         }
-                        b'\'' => break,
-                        b'\\' => text.extend(bytes.next().map(unescape)),
-                        _ => text.push(byte),
+                        (b'\'', _) => break,
+                        (b'\\', Some(&escaped)) => {
+                            argument.push(unescape(escaped));
+                            at += 1;
+                        }
+                        _ => argument.push(byte),
                     }
                 }
+                quoted = argument.len();
             }
-            _ => text.push(byte),
+            _ => argument.push(byte),
         }
     }
-    Some(Argument::Text(String::from_utf8_lossy(&text).into_owned()))
+    *rest = &text[at..];
+    if at == 0 {
+        return None;
+    }
+    if computed {
+        return Some(Argument::Computed);
+    }
+    while argument.len() > quoted && argument.ends_with(b";") {
+        argument.pop();
+    }
+    let argument = String::from_utf8_lossy(&argument).into_owned();
+    Some(Argument::Text(argument))
+}
+
+/// The length up to `end` and with it.
+fn until(text: &[u8], end: u8) -> usize {
+    let found = text.iter().position(|&byte| byte == end);
+    found.map_or(text.len(), |at| at + 1)
 }
 
 fn unescape(byte: u8) -> u8 {

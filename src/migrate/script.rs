@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::str::Utf8Error;
 
 pub use super::dialect::Dialect;
-use super::lexer::{Listener, Word};
+use super::listener::{Listener, Region, Statement, Word};
 use super::psql::{self, Argument, CopySource};
+use super::sqlite_shell;
 use super::tee::Tee;
 
 /// Why a file can't be run as an SQL script.
@@ -114,6 +115,9 @@ pub fn line_of(text: &[u8], offset: usize) -> usize {
     before.split(|byte| *byte == b'\n').count()
 }
 
+/// What some editors begin a text in UTF-8 with.
+pub(crate) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// Looks at the first bytes of a script: the length of its byte-order mark, 0 without one.
 pub(super) fn check_head(head: &[u8]) -> Result<usize, ScriptError> {
     let formats: [(&[u8], &str); 6] = [
@@ -128,7 +132,7 @@ pub(super) fn check_head(head: &[u8]) -> Result<usize, ScriptError> {
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, 1..=0x7f, ..] | [1..=0x7f, 0, ..] => {
             Err(ScriptError::Utf16)
         }
-        [0xef, 0xbb, 0xbf, ..] => Ok(3),
+        _ if head.starts_with(BYTE_ORDER_MARK) => Ok(BYTE_ORDER_MARK.len()),
         _ => match formats.iter().find(|(magic, _)| head.starts_with(magic)) {
             Some((_, format)) => Err(ScriptError::NotText(format)),
             None => Ok(0),
@@ -150,16 +154,21 @@ pub(super) const HEAD: usize = 16;
 /// assert_eq!(scan.finish()?[0].command, r"\ir parts/a.sql");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub struct Scan<R>(Tee<R, Includes>);
+pub struct Scan<R>(Tee<R, Includes<Found>>);
+
+/// The files of a script, in its order.
+struct Found(Vec<Include>);
+
+impl Listener for Found {
+    fn include(&mut self, include: Include) {
+        self.0.push(include);
+    }
+}
 
 impl<R: Read> Scan<R> {
     /// Reads the script from `inner`.
     pub fn new(inner: R, dialect: Dialect) -> Self {
-        let listener = Includes {
-            dialect,
-            conditions: 0,
-            found: Vec::new(),
-        };
+        let listener = Includes::new(dialect, Found(Vec::new()));
         Self(Tee::new(inner, dialect, listener))
     }
 
@@ -168,7 +177,7 @@ impl<R: Read> Scan<R> {
     /// # Errors
     /// When what was read is not SQL text.
     pub fn finish(self) -> Result<Vec<Include>, ScriptError> {
-        self.0.finish().map(|listener| listener.found)
+        self.0.finish().map(|includes| includes.listener.0)
     }
 }
 
@@ -178,14 +187,23 @@ impl<R: Read> Read for Scan<R> {
     }
 }
 
-struct Includes {
+/// Tells a listener which files the script reads, each right after the command that does.
+pub(crate) struct Includes<L> {
     dialect: Dialect,
     /// How many `\if` are open.
     conditions: usize,
-    found: Vec<Include>,
+    listener: L,
 }
 
-impl Includes {
+impl<L: Listener> Includes<L> {
+    pub(crate) fn new(dialect: Dialect, listener: L) -> Self {
+        Self {
+            dialect,
+            conditions: 0,
+            listener,
+        }
+    }
+
     fn add(&mut self, line: usize, command: &[u8], file: Option<String>, script: bool) {
         let command: String = String::from_utf8_lossy(command)
             .trim()
@@ -196,7 +214,7 @@ impl Includes {
             psql::split(command.as_bytes()).0,
             b"ir" | b"include_relative"
         );
-        self.found.push(Include {
+        self.listener.include(Include {
             line,
             file: file.map(PathBuf::from),
             origin: if relative {
@@ -220,11 +238,11 @@ impl Includes {
     }
 
     fn psql(&mut self, text: &[u8], line: usize) {
-        let (name, rest) = psql::split(text);
+        let (name, mut rest) = psql::split(text);
         match name {
             b"if" => self.conditions += 1,
             b"endif" => self.conditions = self.conditions.saturating_sub(1),
-            b"i" | b"include" | b"ir" | b"include_relative" => match psql::argument(rest) {
+            b"i" | b"include" | b"ir" | b"include_relative" => match psql::argument(&mut rest) {
                 Some(Argument::Text(file)) if file == "-" => {}
                 Some(Argument::Text(file)) => self.add(line, text, Some(file), true),
                 Some(Argument::Computed) => self.add(line, text, None, true),
@@ -240,24 +258,11 @@ impl Includes {
     }
 
     fn sqlite(&mut self, text: &[u8], line: usize) {
-        let end = text
-            .iter()
-            .position(u8::is_ascii_whitespace)
-            .unwrap_or(text.len());
-        let (name, rest) = text.split_at(end);
-        // The command line takes any prefix of three letters or more.
-        if name.len() < 4 || !b".read".starts_with(name) {
-            return;
+        match sqlite_shell::read(text) {
+            Some(Argument::Text(file)) => self.add(line, text, Some(file), true),
+            Some(Argument::Computed) => self.add(line, text, None, true),
+            None => {}
         }
-        let rest = String::from_utf8_lossy(rest);
-        let rest = rest.trim();
-        let file = match rest.chars().next() {
-            None => return,
-            Some('|') => None,
-            Some(quote @ ('\'' | '"')) => rest[1..].split(quote).next().map(String::from),
-            Some(_) => rest.split_whitespace().next().map(String::from),
-        };
-        self.add(line, text, file, true);
     }
 
     fn mysql(&mut self, text: &[u8], line: usize) {
@@ -273,8 +278,13 @@ impl Includes {
     }
 }
 
-impl Listener for Includes {
+impl<L: Listener> Listener for Includes<L> {
+    fn text(&mut self, region: Region, text: &[u8], line: usize) {
+        self.listener.text(region, text, line);
+    }
+
     fn command(&mut self, text: &[u8], line: usize) {
+        self.listener.command(text, line);
         match self.dialect {
             Dialect::Postgres => self.psql(text, line),
             Dialect::Sqlite => self.sqlite(text, line),
@@ -282,7 +292,9 @@ impl Listener for Includes {
         }
     }
 
-    fn statement(&mut self, words: &[Word], line: usize) {
+    fn statement(&mut self, statement: &Statement<'_>) {
+        self.listener.statement(statement);
+        let (words, line) = (statement.words, statement.first_line);
         match self.dialect {
             Dialect::Sqlite => {}
             Dialect::Postgres => match psql::statement_source(words) {

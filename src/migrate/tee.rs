@@ -3,8 +3,20 @@
 use std::io::{self, Read};
 
 use super::dialect::Dialect;
-use super::lexer::{Lexer, Listener};
+use super::lexer::Lexer;
+use super::listener::Listener;
 use super::script::{HEAD, ScriptError, check_head};
+
+/// Reads all of a script for `listener`.
+pub(crate) fn listen<L: Listener>(
+    inner: impl Read,
+    dialect: Dialect,
+    listener: L,
+) -> io::Result<Result<L, ScriptError>> {
+    let mut tee = Tee::new(inner, dialect, listener);
+    io::copy(&mut tee, &mut io::sink())?;
+    Ok(tee.finish())
+}
 
 /// A reader whose bytes go through a [`Lexer`] too.
 pub(super) struct Tee<R, L> {

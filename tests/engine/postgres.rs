@@ -327,6 +327,9 @@ fn transactions_of_the_script_are_noticed() {
         "DROP INDEX CONCURRENTLY i;",
         "CREATE DATABASE x;",
         "SELECT 1 \\g\nROLLBACK \\g",
+        "REINDEX (VERBOSE) DATABASE x;",
+        "REINDEX (CONCURRENTLY) TABLE t;",
+        "ALTER TABLE t DETACH PARTITION p CONCURRENTLY;",
     ] {
         assert!(facts_of(text).own_transactions, "{text}");
     }
@@ -339,39 +342,32 @@ fn transactions_of_the_script_are_noticed() {
         "ALTER DATABASE x SET work_mem = '8MB';",
         "COPY t FROM stdin;\nBEGIN;\n\\.\n",
         "\\copy t from stdin with csv\nBEGIN;\n\\.\n",
+        "VACUUM\n\\r\nSELECT 1;",
     ] {
         assert!(!facts_of(text).own_transactions, "{text}");
     }
 }
 
 #[test]
-fn files_that_a_script_reads_are_found() {
+fn what_an_included_file_does_counts_where_it_is_included() {
     let room = Room::new();
-    let engine = engine(&room, "15.1", &[]);
     fs::create_dir_all(room.path("seed/parts")).unwrap();
-    for name in ["seed/parts/a.sql", "seed/b.csv", "top.sql", "c.csv"] {
-        fs::write(room.path(name), "SELECT 1;").unwrap();
-    }
-    fs::write(room.path("seed/parts/a.sql"), "\\i top.sql\n").unwrap();
-    let absolute = room.path("c.csv");
-    let script = room.script(
-        "seed/main.sql",
-        format!(
-            "\\ir parts/a.sql\n\\copy t (x) from 'seed/b.csv' csv\nCOPY t (a) FROM '{}';\nCOPY t TO '/tmp/out';\n\\i missing.sql\n",
-            absolute.display()
-        ),
+    room.script("seed/parts/a.sql", "\\c from_a\n\\i top.sql\n");
+    room.script("top.sql", "CREATE DATABASE from_top;\n\\ir top.sql\n");
+    let main =
+        "\\ir parts/a.sql\n\\c from_main\n\\i missing.sql\n\\i :file\n\\copy t from 'top.sql'\n";
+    let script = room.script("seed/main.sql", main);
+    let facts = facts(&script.host, &script.folder).unwrap();
+    assert_eq!(facts.connects, ["from_a", "from_main"]);
+    assert_eq!(facts.creates, ["from_top"]);
+}
+
+#[test]
+fn a_database_is_connected_to_in_every_way_that_psql_takes() {
+    let facts = facts_of(
+        "\\c -reuse-previous=on \"dbname='it\\'s ours' user=x\"\n\\c \"a \"\"b\"\n\\c :name\n\\c Case;\n\\c\n\\conninfo\n",
     );
-    let reads = engine.reads(&script).unwrap();
-    assert_eq!(
-        reads,
-        ["seed/parts/a.sql", "top.sql", "seed/b.csv", "c.csv"].map(|name| room.path(name))
-    );
-    let script = room.script("v.sql", "SELECT 1;\n\\i :file\n");
-    let error = engine.reads(&script).unwrap_err();
-    assert!(
-        error.to_string().starts_with("can't run v.sql: line 2:"),
-        "{error}"
-    );
+    assert_eq!(facts.connects, ["it's ours", "a \"b", "Case"]);
 }
 
 #[test]

@@ -12,27 +12,32 @@ proptest! {
         parts in prop::collection::vec(
             prop::sample::select(vec![
                 "SELECT 1;", "\n", "'", "''", "\"", "$$", "$a$", "$", "E'", "\\'", "--", "/*", "*/", "(", ")",
-                "COPY t FROM stdin;", "\\.", "\\i a.sql", "\\copy t from 'b'", " ", "\\\\", "x", "\\if 1",
+                "COPY t FROM stdin;", "\\.", "\\i a.sql", "\\copy t from 'b'", " ", "\\\\", "x", "\\if 1", "\\.",
+                ".read a.sql", "[", "`", "#", "CREATE TRIGGER", "CREATE FUNCTION", "BEGIN", "END", ";", "source a.sql",
+                "LOAD DATA LOCAL INFILE 'a'",
             ]),
             0..24,
         ),
         cut in 1_usize..7,
+        dialect in prop::sample::select(vec![Dialect::Postgres, Dialect::Sqlite, Dialect::Mysql]),
     ) {
         let text = parts.concat();
-        prop_assert_eq!(includes_cut(&text, usize::MAX), includes_cut(&text, cut));
+        prop_assert_eq!(includes_cut(&text, usize::MAX, dialect), includes_cut(&text, cut, dialect));
     }
 
     #[test]
     fn an_include_is_found_after_any_closed_string(inner in "[^'\\\\]{0,20}") {
         // Whatever stands in a string and in a comment, the command after them is seen, once.
-        let text = format!("SELECT '{inner}', $q${inner}$q$;\n/* {} */\n\\i a.sql\n", inner.replace(['/', '*'], ""));
+        let comment = inner.replace(['/', '*'], "");
+        let values = format!("'{inner}', $q${inner}$q$, a$q, E'\\'{inner}', 'E', \"{}\"", inner.replace('"', ""));
+        let text = format!("SELECT {values}, ({values});\nINSERT INTO t VALUES ({values});\n/* {comment} */\n\\i a.sql\n");
         let found = includes(&text, Dialect::Postgres);
         prop_assert_eq!(found.len(), 1);
         prop_assert_eq!(found[0].line, text.matches('\n').count());
     }
 }
 
-fn includes_cut(text: &str, size: usize) -> Vec<Include> {
+fn includes_cut(text: &str, size: usize, dialect: Dialect) -> Vec<Include> {
     struct Cut<'a>(&'a [u8], usize);
     impl io::Read for Cut<'_> {
         fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -40,7 +45,7 @@ fn includes_cut(text: &str, size: usize) -> Vec<Include> {
             io::Read::read(&mut self.0, &mut buffer[..length])
         }
     }
-    let mut scan = Scan::new(Cut(text.as_bytes(), size), Dialect::Postgres);
+    let mut scan = Scan::new(Cut(text.as_bytes(), size), dialect);
     io::copy(&mut scan, &mut io::sink()).unwrap();
     scan.finish().unwrap()
 }
@@ -163,6 +168,15 @@ fn psql_arguments_are_read_as_psql_reads_them() {
         psql("\\i :file\n\\i :'dir'/x\n\\i `date`\n\\i ~/x\n"),
         found(&[(1, "?"), (2, "?"), (3, "?"), (4, "?")])
     );
+    assert_eq!(
+        psql("\\i a.sql;\n\\i 'b.sql;'\n\\i \"c d\".sql\n\\i e'f'.sql;;\n"),
+        found(&[
+            (1, "a.sql"),
+            (2, "b.sql;"),
+            (3, "\"c d\".sql"),
+            (4, "ef.sql")
+        ])
+    );
     assert_eq!(psql("\\i\n\\i -\n\\info x\n\\ix y\n"), found(&[]));
     let all = includes(
         "\\ir a\n\\include_relative b\n\\if :x\n\\i c\n\\endif\n\\i d\n",
@@ -213,6 +227,15 @@ fn copied_files_are_data() {
             .iter()
             .all(|include| !include.script)
     );
+}
+
+#[test]
+fn statements_end_where_psql_ends_them() {
+    let text = "CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE sql BEGIN ATOMIC\n\
+                SELECT CASE WHEN true THEN 1 END; COPY t FROM stdin;\n\\i a.sql\nEND;\n\
+                COPY t FROM stdin\n\\r\n;\n\\i b.sql\n\
+                COPY t FROM stdin;\n\\i no.sql\n\\.\n";
+    assert_eq!(psql(text), found(&[(3, "a.sql"), (8, "b.sql")]));
 }
 
 #[test]
