@@ -54,6 +54,16 @@ impl Program {
             };
         }
     }
+
+    /// Leaves step `index` out, so that a host which refuses it can be asked about the steps after
+    /// it too. What such a container lacks is for the caller to know.
+    pub fn skip(&mut self, index: usize) {
+        if let Some(op) = self.ops.get_mut(index)
+            && !op.takes_control()
+        {
+            *op = Op::DefaultSignals;
+        }
+    }
 }
 
 /// One step of the child.
