@@ -27,6 +27,7 @@ pub mod builder;
 pub mod container;
 pub mod digest;
 pub mod disk;
+pub mod doctor;
 pub mod engine;
 pub mod event;
 mod front;

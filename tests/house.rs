@@ -31,6 +31,8 @@ const RANKS: &[(&str, u8)] = &[
     ("report", 6),
     ("init", 7),
     ("project", 7),
+    ("doctor", 7),
+    ("project", 7),
     ("front", 8),
     ("lib", 7),
 ];
@@ -55,7 +57,13 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("libc", &["sandbox/sys.rs", "engine/sqlite_mapped.rs"]),
     (
         "nix",
-        &["sandbox", "disk", "container", "schedule/signals.rs"],
+        &[
+            "sandbox",
+            "disk",
+            "container",
+            "doctor",
+            "schedule/signals.rs",
+        ],
     ),
     ("quick_junit", &["report/junit.rs"]),
     ("reflink_copy", &["disk"]),

@@ -3,6 +3,7 @@
 mod bad_days;
 mod build;
 mod cgroup;
+mod doctor;
 mod engine;
 mod front;
 mod house;

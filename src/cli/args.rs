@@ -10,7 +10,7 @@ use std::time::Duration;
 use clap::{ColorChoice, Parser};
 use cowherd::units;
 
-pub(super) use start::{Completions, Init, Man};
+pub(super) use start::{Completions, Doctor, Init, Man};
 pub(super) use store::{Gc, Inspect, List};
 
 /// Every test gets its own copy of a prepared database.
@@ -64,6 +64,8 @@ pub(super) enum Subcommand {
     Inspect(Inspect),
     /// Remove the layers that no snapshot needs any more.
     Gc(Gc),
+    /// Say what this machine allows, and what to paste for what it does not.
+    Doctor(Doctor),
     /// Print the script that lets a shell complete the command line.
     Completions(Completions),
     /// Print the manual page, or write all of them to a folder.

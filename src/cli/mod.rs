@@ -3,6 +3,7 @@
 mod args;
 mod build;
 mod completions;
+mod doctor;
 mod exec;
 mod failure;
 mod gc;
@@ -38,6 +39,7 @@ pub(crate) fn main() -> ExitCode {
         Subcommand::List(list) => list::list(&list),
         Subcommand::Inspect(inspect) => inspect::inspect(&inspect),
         Subcommand::Gc(gc) => gc::gc(&gc),
+        Subcommand::Doctor(doctor) => doctor::doctor(&doctor),
         Subcommand::Completions(completions) => completions::completions(&completions),
         Subcommand::Man(man) => man::man(&man),
         Subcommand::SqliteClient(client) => sqlite_client::sqlite_client(&client),

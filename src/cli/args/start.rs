@@ -1,4 +1,4 @@
-//! Arguments of what is needed once: a first spec, completions, manual pages.
+//! Arguments of what is needed once: a first spec, a look at the machine, completions, manual pages.
 
 use std::path::PathBuf;
 
@@ -22,6 +22,21 @@ pub(in super::super) struct Init {
     /// The engine, in place of what the project's files say: postgres or sqlite.
     #[arg(long, value_name = "ENGINE")]
     pub(in super::super) engine: Option<String>,
+}
+
+/// Examines this machine.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "It starts containers as `cowherd run` does, works in them, and looks at the store, the limits and \
+                  the databases' programs. In its table `ok` works; `!!` works, but slower or with less than could \
+                  be had; `no` is needed and does not work; `--` could not be tried. Below stands what to do about \
+                  it, ready to be pasted.\n\n\
+                  Exit codes: 0 when everything that `cowherd run` needs works, 97 when something does not."
+)]
+pub(in super::super) struct Doctor {
+    /// The same as one JSON object, for programs.
+    #[arg(long)]
+    pub(in super::super) json: bool,
 }
 
 /// Prints a completion script.
