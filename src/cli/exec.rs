@@ -58,9 +58,12 @@ pub(super) fn one_state(
         let _ = report.event(&event);
     })?;
     let state = prepared.into_iter().find(|(prepared, _)| prepared == name);
-    match state {
-        Some((_, state)) => Ok(state?),
-        None => Err(ProjectError::Interrupted.into()),
+    match (stop.asked(), state) {
+        (None, Some((_, state))) => Ok(state?),
+        (signal, _) => {
+            let signal = signal.unwrap_or_default();
+            Err(ProjectError::Interrupted { signal }.into())
+        }
     }
 }
 

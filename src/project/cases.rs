@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use super::{Prepared, Project, ProjectError, Request};
 use crate::container::{Container, ContainerError, Services, Setup, State, Writable, command_of};
-use crate::event::Event;
+use crate::event::{self, Event};
 use crate::plan::{self, CaseAction, PlannedTest};
-use crate::sandbox::Command;
 use crate::sandbox::cgroup::Limits;
+use crate::sandbox::{Command, SandboxError};
 use crate::schedule::{Case, Host, Scheduled, Stop};
 use crate::spec::{Files, Test, TestKind};
 
@@ -95,8 +95,8 @@ pub(super) fn choose(
         true => Vec::new(),
         false => project.prepare(&wanted, stop, sink)?,
     };
-    if stop.asked().is_some() {
-        return Err(ProjectError::Interrupted);
+    if let Some(signal) = stop.asked() {
+        return Err(ProjectError::Interrupted { signal });
     }
     let discovered = discover(project, &prepared, stop)?;
     let all = plan::tests(spec, &|test| {
@@ -281,6 +281,21 @@ fn discover(
                     exit,
                     output,
                 });
+            }
+            Err(ContainerError::Sandbox(error @ SandboxError::Spawn { .. })) => {
+                return Err(ProjectError::Discover {
+                    entry: test.name.clone(),
+                    exit: "can't be executed".to_owned(),
+                    output: format!(
+                        "{}\n{}",
+                        event::in_words(&error),
+                        error.hint().unwrap_or_default()
+                    ),
+                });
+            }
+            Err(ContainerError::Interrupted) => {
+                let signal = stop.asked().unwrap_or_default();
+                return Err(ProjectError::Interrupted { signal });
             }
             Err(error) => return Err(error.into()),
         }

@@ -58,9 +58,12 @@ pub enum ProjectError {
     /// The spec has no tests.
     #[error("the spec has no tests")]
     NoTests,
-    /// Ctrl-C while building.
+    /// Ctrl-C or its like before there was a test to run.
     #[error("interrupted")]
-    Interrupted,
+    Interrupted {
+        /// The signal that asked for it.
+        signal: i32,
+    },
 }
 
 impl ProjectError {
@@ -72,7 +75,7 @@ impl ProjectError {
             Self::Plan(PlanError::UnknownSnapshot { .. }) => 2,
             Self::Spec(_) | Self::Plan(_) => 96,
             Self::Discover { .. } => 101,
-            Self::Interrupted => 130,
+            Self::Interrupted { signal } => 128 + *signal as u8,
             _ => 97,
         }
     }

@@ -220,5 +220,4 @@ tests:
         .says("bad.sql: line 1: ");
     project.run(&["build"]).code(101);
     project.run(&["build", "good"]).code(0);
-    project.run(&["build", "god"]).code(2).says("good");
 }

@@ -212,3 +212,22 @@ fn a_test_may_write_through_the_names_of_its_standard_output_and_error() {
         ["first", "second", "third", "fourth"]
     );
 }
+
+#[test]
+fn discover_that_fails_is_no_test_result() {
+    if !userns() {
+        return;
+    }
+    let project = shop(&[
+        "name: found, discover: 'echo half; echo broken import >&2; exit 4', command: [x, '{test}']",
+    ]);
+    project
+        .run(&["run"])
+        .code(101)
+        .says("can't discover the tests of `found`: its command exited with code 4")
+        .says("broken import");
+    let project = shop(&["name: found, discover: 'true', command: [x, '{test}']"]);
+    project.run(&["run"]).code(4);
+    let project = shop(&["name: found, discover: [absent-program], command: [x, '{test}']"]);
+    project.run(&["run"]).code(101).says("absent-program");
+}
