@@ -24,7 +24,10 @@ fn a_run_with_a_failed_test_ends_with_100_and_shows_what_it_printed() {
         "name: bad, command: echo before; echo beside >&2; exit 7",
         "name: dead, command: kill -SEGV $$",
     ]);
-    let ended = project.run(&["run"]).code(100).never_says("never shown");
+    let ended = project
+        .run(&["run", "-j", "1"])
+        .code(100)
+        .never_says("never shown");
     ended
         .says("bad: exit code 7\n  │ before\n  │ beside\n")
         .says("dead: ended by signal 11 (SIGSEGV)")
