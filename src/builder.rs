@@ -76,15 +76,31 @@ pub enum StepError {
 impl StepError {
     /// What to do about it.
     pub fn hint(&self) -> Option<String> {
-        match self {
+        let hint = match self {
             Self::Container(error) => error.hint(),
             Self::Engine(error) => error.hint(),
             Self::Store(error) => error.hint(),
             Self::Disk(error) => error.hint(),
             Self::Draft(_) => None,
-        }
+        };
+        hint.or_else(|| self.is_for_want_of_room().then(|| ROOM.to_owned()))
+    }
+
+    /// Whether the store's file system is full, as far as that can be read from what a program of the
+    /// engine's or the user's says: `strerror(ENOSPC)`, `strerror(EDQUOT)`, `SQLITE_FULL`.
+    fn is_for_want_of_room(&self) -> bool {
+        let words = event::in_words(self);
+        let full = [
+            "No space left on device",
+            "Disk quota exceeded",
+            "database or disk is full",
+        ];
+        full.iter().any(|text| words.contains(text))
     }
 }
+
+const ROOM: &str = "a step writes to the store's file system: free some space (`cowherd gc`), or put the store on \
+                    another one with COWHERD_STORE";
 
 impl BuildError {
     /// What to do about it.

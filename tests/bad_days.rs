@@ -3,6 +3,7 @@
 mod databases;
 mod interrupts;
 mod misbehaviour;
+mod space;
 
 use crate::support::Project;
 
