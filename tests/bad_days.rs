@@ -2,6 +2,7 @@
 
 mod databases;
 mod interrupts;
+mod limits;
 mod misbehaviour;
 mod space;
 

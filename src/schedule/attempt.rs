@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::Signal;
+
 use super::Stop;
 use crate::container::{self, Container, ContainerError, Ended, Services, Setup, State, Writable};
 use crate::disk;
@@ -105,7 +107,7 @@ fn live(
     record.fixture = begun.elapsed();
     let started = Instant::now();
     record.outcome = match container.spawn_printing(&case.command, &output) {
-        Ok(program) => watch(&mut container, program, case.timeout, stop, &output)?,
+        Ok(program) => watch(&mut container, program, case, stop, &output)?,
         // A command that can't be executed is the test's own fault; a shell has codes for it.
         Err(ContainerError::Sandbox(error @ SandboxError::Spawn { .. })) => {
             not_executed(&output, &error)
@@ -127,36 +129,71 @@ fn live(
 fn watch(
     container: &mut Container,
     program: Slot,
-    timeout: Duration,
+    case: &Case,
     stop: &Stop,
-    mut output: &File,
+    output: &File,
 ) -> Result<Outcome, ContainerError> {
-    let deadline = Instant::now() + timeout;
+    let deadline = Instant::now() + case.timeout;
     loop {
         let look = deadline.min(Instant::now() + LOOK_EVERY);
-        return Ok(
-            match container.wait(program, Some(look), Some(stop.killed()))? {
-                Ended::Exited(Exit::Code(0)) => Outcome::Passed,
-                Ended::Exited(Exit::Code(code)) => Outcome::Failed { code },
-                Ended::Exited(Exit::Signal(signal)) => Outcome::Signalled {
-                    signal,
-                    out_of_memory: container.out_of_memory(),
-                },
-                Ended::Stopped => Outcome::Interrupted,
-                Ended::TimedOut if look == deadline => Outcome::TimedOut { after: timeout },
-                Ended::TimedOut if output.metadata().is_ok_and(|file| file.len() > MOST_OUTPUT) => {
-                    let most = units::format_size(MOST_OUTPUT);
-                    // The verdict stands without the words, should there be no room for them.
-                    let _ = writeln!(
-                        output,
-                        "\ncowherd: it printed more than {most} and was killed"
-                    );
-                    Outcome::Failed { code: 137 }
-                }
-                Ended::TimedOut => continue,
+        let ended = container.wait(program, Some(look), Some(stop.killed()));
+        return Ok(match ended {
+            Ok(Ended::Exited(exit)) => verdict(exit, case, container.out_of_memory(), output),
+            Ok(Ended::Stopped) => Outcome::Interrupted,
+            Ok(Ended::TimedOut) if look == deadline => Outcome::TimedOut {
+                after: case.timeout,
             },
-        );
+            Ok(Ended::TimedOut) if output.metadata().is_ok_and(|file| file.len() > MOST_OUTPUT) => {
+                let most = units::format_size(MOST_OUTPUT);
+                note(
+                    output,
+                    &format!("it printed more than {most} and was killed"),
+                );
+                Outcome::Failed { code: 137 }
+            }
+            Ok(Ended::TimedOut) => continue,
+            // With cgroup v2 the kernel ends everything in the container, its init too.
+            Err(ContainerError::Sandbox(SandboxError::Gone)) if container.out_of_memory() => {
+                Outcome::Signalled {
+                    signal: Signal::SIGKILL as i32,
+                    out_of_memory: true,
+                }
+            }
+            Err(error) => return Err(error),
+        });
     }
+}
+
+/// What the end of the test's command means.
+fn verdict(exit: Exit, case: &Case, out_of_memory: bool, output: &File) -> Outcome {
+    let killed = Signal::SIGKILL as i32;
+    match exit {
+        Exit::Code(0) => Outcome::Passed,
+        // The shell passes on how its last command ended.
+        Exit::Code(code) if out_of_memory && code == 128 + killed => Outcome::Signalled {
+            signal: killed,
+            out_of_memory,
+        },
+        Exit::Code(code) => {
+            if let (true, Some(limit)) = (out_of_memory, case.limits.memory) {
+                let limit = units::format_size(limit);
+                let text = "the kernel ended a process for want of memory: the limit is";
+                note(output, &format!("{text} {limit}"));
+            }
+            Outcome::Failed { code }
+        }
+        Exit::Signal(signal) => Outcome::Signalled {
+            signal,
+            out_of_memory,
+        },
+    }
+}
+
+/// Adds a line of Cowherd's to what the test printed. The verdict stands without it, should there be no
+/// room.
+fn note(mut output: &File, text: &str) {
+    let begun = output.metadata().is_ok_and(|file| file.len() > 0);
+    let _ = writeln!(output, "{}cowherd: {text}", if begun { "\n" } else { "" });
 }
 
 /// How often a running test's output is measured.
@@ -165,10 +202,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// What a test may print, in bytes, before it is taken for one that prints for ever.
 const MOST_OUTPUT: u64 = 4 << 30;
 
-fn not_executed(mut output: &File, error: &SandboxError) -> Outcome {
+fn not_executed(output: &File, error: &SandboxError) -> Outcome {
     let hint = error.hint().unwrap_or_default();
-    // The verdict stands without the words, should there be no room for them.
-    let _ = writeln!(output, "cowherd: {}\n{hint}", event::in_words(error));
+    note(output, &format!("{}\n{hint}", event::in_words(error)));
     Outcome::Failed {
         code: error.shell_code(),
     }
