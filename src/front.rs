@@ -101,7 +101,7 @@ impl Cowherd {
         let project = &self.inner.project;
         let stop = Stop::new().map_err(ProjectError::Signals)?;
         let mut prepared = project.prepare(&[name], &stop, &mut |_| {})?;
-        let (_, state) = prepared.pop().ok_or(ProjectError::Interrupted)?;
+        let (_, state) = prepared.pop().expect("an answer for every name");
         Ok(Snapshot {
             state: state?,
             host: project.on().clone(),
@@ -144,19 +144,20 @@ impl Snapshot {
         })
     }
 
-    fn start(&self) -> Result<container::Container, Error> {
+    fn start(&self) -> Result<(container::Container, Option<Scratch>), Error> {
+        let scratch = self.host.scratch_for(&self.state)?;
         let setup = Setup {
             identity: self.host.identity,
             project: None,
             shown: &[],
-            writable: Writable::Memory,
+            writable: scratch.as_ref().map_or(Writable::Memory, Writable::Scratch),
             limits: None,
             services: Services::All,
             stop: None,
         };
         let mut live = container::Container::start(&self.state, &setup)?;
         live.let_logs_go();
-        Ok(live)
+        Ok((live, scratch))
     }
 
     /// A connection to a copy of a SQLite snapshot inside this process, at any size in a fraction of a
@@ -216,7 +217,8 @@ impl SqliteFile {
 /// port of this host's.
 #[derive(Debug)]
 pub struct Container {
-    live: Option<container::Container>,
+    // The scratch folder outlives what writes to it.
+    live: Option<(container::Container, Option<Scratch>)>,
     state: Arc<State>,
     file: Option<SqliteFile>,
 }
@@ -241,7 +243,7 @@ impl Container {
     pub fn socket_folder(&self) -> Option<PathBuf> {
         let engine = self.state.services.first()?;
         engine.server(false)?;
-        let live = self.live.as_ref()?;
+        let (live, _) = self.live.as_ref()?;
         Some(live.reach(&engine.place().sockets()))
     }
 

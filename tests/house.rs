@@ -32,7 +32,6 @@ const RANKS: &[(&str, u8)] = &[
     ("init", 7),
     ("project", 7),
     ("doctor", 7),
-    ("project", 7),
     ("front", 8),
     ("lib", 7),
 ];

@@ -86,11 +86,12 @@ pub(super) fn in_container(
         &host.project
     };
     command.current_dir(folder).foreground(true);
+    let scratch = host.scratch_for(state)?;
     let setup = Setup {
         identity: host.identity,
         project: Some((&host.project, host_files)),
         shown: &host.shown,
-        writable: Writable::Memory,
+        writable: scratch.as_ref().map_or(Writable::Memory, Writable::Scratch),
         limits: None,
         services: Services::All,
         stop: Some(stop.killed()),

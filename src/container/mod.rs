@@ -63,6 +63,9 @@ impl Container {
         if let Some((folder, host)) = setup.project {
             sandbox.project(folder, host);
         }
+        if let Some(scratch) = setup::scratch_folder(setup)? {
+            sandbox.scratch(scratch);
+        }
         for folder in setup.shown {
             sandbox.show(folder);
         }

@@ -4,6 +4,7 @@ use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 
 use super::{ContainerError, State};
+use crate::disk;
 use crate::engine::{Exec, Place};
 use crate::sandbox::cgroup::{Cgroups, Limits};
 use crate::sandbox::{Command, Identity, Overlay, RUN, Upper};
@@ -14,7 +15,8 @@ use crate::store::{Draft, Scratch};
 pub enum Writable<'a> {
     /// In memory: gone with the container.
     Memory,
-    /// In a scratch folder of the store, whose file system can share blocks with the layers.
+    /// In a scratch folder of the store: for large files on a file system that shares blocks, and for
+    /// kernels whose tmpfs can't carry an overlay's writable layer.
     Scratch(&'a Scratch),
     /// In a draft: the container is there to make a layer.
     Draft(&'a Draft),
@@ -61,6 +63,20 @@ impl Services<'_> {
     }
 }
 
+/// Where the writable layers that are thrown away lie, when not in memory.
+pub(super) fn scratch_folder(setup: &Setup<'_>) -> Result<Option<PathBuf>, ContainerError> {
+    match setup.writable {
+        Writable::Scratch(scratch) => Ok(Some(scratch.path().to_owned())),
+        // What a build step writes outside the data folder needs a place too.
+        Writable::Draft(draft) if !disk::memory_takes_user_xattrs() => {
+            let folder = draft.path().join("scratch");
+            std::fs::create_dir(&folder).map_err(ContainerError::Writable)?;
+            Ok(Some(folder))
+        }
+        Writable::Memory | Writable::Draft(_) => Ok(None),
+    }
+}
+
 /// The data folder of one service: the state's layers, topmost first, under one writable layer.
 pub(super) fn overlay(
     state: &State,
@@ -79,12 +95,7 @@ pub(super) fn overlay(
     let relative =
         |path: PathBuf, root: &Path| path.strip_prefix(root).map(Path::to_owned).unwrap_or(path);
     let upper = match setup.writable {
-        Writable::Memory => Upper::Memory,
-        Writable::Scratch(scratch) => Upper::Folder {
-            path: scratch.path().to_owned(),
-            upper: PathBuf::from(format!("upper-{name}")),
-            work: PathBuf::from(format!("work-{name}")),
-        },
+        Writable::Memory | Writable::Scratch(_) => Upper::Scratch,
         Writable::Draft(draft) => Upper::Folder {
             path: draft.path().to_owned(),
             upper: relative(

@@ -22,6 +22,7 @@ pub use remove::remove_tree;
 pub use space::{FileSystem, file_system};
 pub use unnamed::unnamed_file;
 pub use walk::{Entry, Kind, Reach, TreeSize, chown_tree, open_for_reading, tree_size, walk};
+pub use xattr::memory_takes_user_xattrs;
 
 /// A file or folder that could not be worked on.
 #[derive(Debug, thiserror::Error)]

@@ -1,8 +1,9 @@
 //! Extended attributes: the one that overlayfs marks an opaque folder with.
 
 use std::path::Path;
+use std::sync::OnceLock;
 
-use rustix::fs::lgetxattr;
+use rustix::fs::{MemfdFlags, XattrFlags, fsetxattr, lgetxattr, memfd_create};
 use rustix::io::Errno;
 
 use super::{Context as _, DiskError};
@@ -23,4 +24,15 @@ pub(super) fn is_opaque(path: &Path) -> Result<bool, DiskError> {
         }
     }
     Ok(false)
+}
+
+/// Whether files in memory (tmpfs) take `user.` attributes, which an overlay needs of its writable layer:
+/// from Linux 6.6 on. Tried once for each process, on a file without a name.
+pub fn memory_takes_user_xattrs() -> bool {
+    static TRIED: OnceLock<bool> = OnceLock::new();
+    *TRIED.get_or_init(|| {
+        let file = memfd_create("cowherd", MemfdFlags::CLOEXEC);
+        file.and_then(|file| fsetxattr(&file, "user.cowherd", b"y", XattrFlags::empty()))
+            .is_ok()
+    })
 }

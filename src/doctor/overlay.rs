@@ -188,7 +188,7 @@ fn overlay(scratch: &Scratch, changes: Changes) -> Overlay {
         from: scratch.path().to_owned(),
         lower: vec![PathBuf::from("top"), PathBuf::from("base")],
         upper: match changes {
-            Changes::Memory => Upper::Memory,
+            Changes::Memory => Upper::Scratch,
             Changes::Store => Upper::Folder {
                 path: scratch.path().to_owned(),
                 upper: PathBuf::from("upper"),

@@ -252,11 +252,12 @@ fn discover(
             continue;
         };
         let host = project.on();
+        let scratch = host.scratch_for(state)?;
         let setup = Setup {
             identity: host.identity,
             project: Some((&host.project, test.files == Files::Host)),
             shown: &host.shown,
-            writable: Writable::Memory,
+            writable: scratch.as_ref().map_or(Writable::Memory, Writable::Scratch),
             limits: None,
             services: Services::All,
             stop: Some(stop.killed()),

@@ -23,8 +23,8 @@ pub const SCRATCH: &str = "/run/cowherd/scratch";
 /// Where an overlay's changes go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Upper {
-    /// The container's own tmpfs: gone with it.
-    Memory,
+    /// The container's own scratch folder: its tmpfs, or what [`Sandbox::scratch`] gave.
+    Scratch,
     /// Folders on disk, on one file system.
     Folder {
         /// The folder that holds both.
@@ -58,7 +58,7 @@ impl Overlay {
     pub fn changes(&self) -> PathBuf {
         let scratch = Path::new(SCRATCH).join(&self.name);
         match &self.upper {
-            Upper::Memory => scratch.join("upper"),
+            Upper::Scratch => scratch.join("upper"),
             Upper::Folder { upper, .. } => scratch.join(upper),
         }
     }
@@ -66,7 +66,7 @@ impl Overlay {
     pub(super) fn work(&self) -> PathBuf {
         let scratch = Path::new(SCRATCH).join(&self.name);
         match &self.upper {
-            Upper::Memory => scratch.join("work"),
+            Upper::Scratch => scratch.join("work"),
             Upper::Folder { work, .. } => scratch.join(work),
         }
     }
@@ -87,6 +87,7 @@ impl Overlay {
 pub struct Sandbox {
     identity: Identity,
     overlays: Vec<Overlay>,
+    scratch: Option<PathBuf>,
     project: Option<(PathBuf, bool)>,
     shown: Vec<PathBuf>,
     programs: Vec<(PathBuf, String)>,
@@ -101,6 +102,7 @@ impl Sandbox {
         Self {
             identity,
             overlays: Vec::new(),
+            scratch: None,
             project: None,
             shown: Vec::new(),
             programs: Vec::new(),
@@ -113,6 +115,14 @@ impl Sandbox {
     /// Adds an overlay mount.
     pub fn overlay(&mut self, overlay: Overlay) -> &mut Self {
         self.overlays.push(overlay);
+        self
+    }
+
+    /// Puts the container's scratch folder on disk: writable layers that name no folder of their own go
+    /// there. For kernels whose tmpfs can't carry them, and for large files on a file system that
+    /// shares blocks.
+    pub fn scratch(&mut self, folder: impl Into<PathBuf>) -> &mut Self {
+        self.scratch = Some(folder.into());
         self
     }
 
@@ -226,6 +236,10 @@ impl Sandbox {
         )?;
         ops.folder(Path::new(RUN), 0o755, owner)?;
         ops.folder(Path::new(SCRATCH), 0o700, owner)?;
+        if let Some(scratch) = &self.scratch {
+            ops.bind(scratch, Path::new(SCRATCH), MsFlags::empty())?;
+            ops.writable(Path::new(SCRATCH), false)?;
+        }
         ops.folder(&Path::new(RUN).join("empty"), 0o500, owner)?;
         for folder in &self.folders {
             ops.folder(folder, 0o700, owner)?;
@@ -355,7 +369,7 @@ fn project_overlay(folder: &Path, target: &Path) -> Overlay {
         target: target.to_owned(),
         from: folder.to_owned(),
         lower: vec![PathBuf::from(".")],
-        upper: Upper::Memory,
+        upper: Upper::Scratch,
         mode: 0o755,
     }
 }

@@ -14,7 +14,7 @@ use crate::disk;
 use crate::event::{self, Attempt, Outcome, Output};
 use crate::sandbox::cgroup::{Cgroups, Limits};
 use crate::sandbox::{Command, Exit, Identity, SandboxError, Slot};
-use crate::store::Store;
+use crate::store::{Scratch, Store};
 use crate::units;
 
 /// What all attempts on this machine share.
@@ -90,10 +90,7 @@ fn live(
     record: &mut Attempt,
 ) -> Result<(), ContainerError> {
     let output = disk::unnamed_file(host.store.path()).map_err(ContainerError::Disk)?;
-    let scratch = match host.wants_scratch(&case.state) {
-        true => Some(host.store.scratch().map_err(ContainerError::Store)?),
-        false => None,
-    };
+    let scratch = host.scratch_for(&case.state)?;
     let setup = Setup {
         identity: host.identity,
         project: Some((&host.project, case.host_files)),
@@ -220,10 +217,21 @@ impl Host {
         })
     }
 
-    /// Whether the writable layer belongs beside the layers: when a file is so large that copying it
-    /// up costs more than memory is worth, and the store's file system can share blocks instead.
-    fn wants_scratch(&self, state: &State) -> bool {
-        state.largest_file() > LARGE_FILE && self.can_reflink()
+    /// A scratch folder for the writable layer of a copy of `state`, where it doesn't belong in memory: when
+    /// the kernel's tmpfs can't carry it, or when a file is so large that copying it up costs more than
+    /// memory is worth and the store's file system can share blocks instead.
+    ///
+    /// # Errors
+    /// When the folder can't be made.
+    pub fn scratch_for(&self, state: &State) -> Result<Option<Scratch>, ContainerError> {
+        let large = || state.largest_file() > LARGE_FILE && self.can_reflink();
+        if disk::memory_takes_user_xattrs() && !large() {
+            return Ok(None);
+        }
+        self.store
+            .scratch()
+            .map(Some)
+            .map_err(ContainerError::Store)
     }
 
     /// What the user should know of a state whose files are large, where the store's file system can't

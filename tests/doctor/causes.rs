@@ -115,7 +115,7 @@ fn pastes_are_shell(remedy: &Remedy) {
 fn every_step_of_a_container_belongs_to_a_part() {
     let mut sandbox = Sandbox::new(Identity::of_caller().expect("an identity"));
     for (name, upper) in [
-        ("one", Upper::Memory),
+        ("one", Upper::Scratch),
         (
             "two",
             Upper::Folder {
