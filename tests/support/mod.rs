@@ -4,4 +4,4 @@ mod abilities;
 mod project;
 
 pub(crate) use abilities::{postgres, require, userns};
-pub(crate) use project::{Project, Started};
+pub(crate) use project::{Finished, Project, Started};
