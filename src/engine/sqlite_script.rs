@@ -156,7 +156,7 @@ impl<'a> Session<'a> {
         line: usize,
         depth: usize,
     ) -> Result<bool, EngineError> {
-        let shown = text.strip_prefix('.').unwrap_or(text);
+        let shown = text.strip_prefix('.').unwrap_or(text).trim_start();
         let (command, argument) = shown.split_once(char::is_whitespace).unwrap_or((shown, ""));
         match command {
             "exit" | "quit" => return Ok(false),

@@ -4,10 +4,10 @@ use super::psql::Argument;
 
 /// The file of a `.read`, computed where a program writes it; `None` for other commands, and without a name.
 pub(crate) fn read(text: &[u8]) -> Option<Argument> {
-    let end = text.iter().position(u8::is_ascii_whitespace)?;
-    let (name, rest) = text.split_at(end);
+    let text = text.strip_prefix(b".")?.trim_ascii_start();
+    let (name, rest) = text.split_at(text.iter().position(u8::is_ascii_whitespace)?);
     // The shell takes any prefix of three letters or more.
-    if name.len() < 4 || !b".read".starts_with(name) {
+    if name.len() < 3 || !b"read".starts_with(name) {
         return None;
     }
     let rest = String::from_utf8_lossy(rest);

@@ -241,7 +241,7 @@ fn statements_end_where_psql_ends_them() {
 #[test]
 fn sqlite_dot_commands_stand_at_the_start_of_a_line_between_statements() {
     let text = ".read 'a b.sql'\n-- .read no\n.rea b.sql\n .read no\nSELECT [it's], 1\n.read no\n;\n\
-                CREATE TABLE x (a DEFAULT '\n.read no');\n.re no\n.read |ls\n.read \"c\"\n.mode csv\n\\i no\n";
+                CREATE TABLE x (a DEFAULT '\n.read no');\n.re no\n.read |ls\n. read \"c\"\n.mode csv\n\\i no\n";
     let found: Vec<_> = includes(text, Dialect::Sqlite)
         .into_iter()
         .map(|i| (i.line, i.file.map(|f| f.display().to_string())))
