@@ -205,7 +205,6 @@ impl Project {
         // Ctrl-C during a build ends it: there is nothing yet that could be let run to its end.
         let watch = schedule::watch(stop).map_err(ProjectError::Signals)?;
         let (chosen, unbuilt) = cases::choose(self, request, stop, sink)?;
-        drop(watch);
         let build = begun.elapsed();
         let mut history = self.history();
         let expected: BTreeMap<String, Duration> = history
@@ -266,8 +265,15 @@ impl Project {
             }
             sink(event);
         };
-        let totals = schedule::run(&scheduled, &options, stop, Arc::new(attempt), &mut note)
-            .map_err(ProjectError::Signals)?;
+        let totals = schedule::run(
+            &scheduled,
+            &options,
+            stop,
+            watch,
+            Arc::new(attempt),
+            &mut note,
+        )
+        .map_err(ProjectError::Signals)?;
         if let Some(history) = &mut history
             && let Err(error) = history.record(&self.spec.file, &results)
         {

@@ -57,7 +57,8 @@ pub struct Options {
 pub type AttemptFn = dyn Fn(usize, u32, &Stop) -> Attempt + Send + Sync;
 
 /// Runs `tests`, each attempt by a call of `attempt` on a thread of its own, and tells `sink` about
-/// all of it. Ctrl-C and SIGTERM are obeyed through `stop`.
+/// all of it. Ctrl-C and SIGTERM are obeyed through `stop`; the `watch` over what went before ends when
+/// this has taken over, so that no signal falls between the two.
 ///
 /// # Errors
 /// When the runtime or the signal handlers can't be set up. A failing test is no error.
@@ -65,6 +66,7 @@ pub fn run(
     tests: &[Scheduled],
     options: &Options,
     stop: &Stop,
+    watch: Watch,
     attempt: Arc<AttemptFn>,
     sink: &mut dyn FnMut(Event),
 ) -> io::Result<Totals> {
@@ -91,7 +93,7 @@ pub fn run(
             ..Totals::default()
         },
     };
-    runtime.block_on(state.run(jobs, sink))
+    runtime.block_on(state.run(jobs, watch, sink))
 }
 
 struct Loop<'a> {
@@ -105,9 +107,15 @@ struct Loop<'a> {
 }
 
 impl Loop<'_> {
-    async fn run(&mut self, jobs: usize, sink: &mut dyn FnMut(Event)) -> io::Result<Totals> {
+    async fn run(
+        &mut self,
+        jobs: usize,
+        watch: Watch,
+        sink: &mut dyn FnMut(Event),
+    ) -> io::Result<Totals> {
         let begun = Instant::now();
         let mut signals = signals::Signals::listen()?;
+        drop(watch);
         sink(Event::RunStarted(RunStart {
             tests: self.tests.len(),
             jobs,
