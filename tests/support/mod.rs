@@ -1,7 +1,22 @@
 //! What several test modules need.
 
 mod abilities;
+mod alone;
+pub(crate) mod processes;
 mod project;
+
+use std::fs::File;
 
 pub(crate) use abilities::{postgres, require, userns};
 pub(crate) use project::{Finished, Project, Started};
+pub(crate) use alone::{alone, alone_under, alone_with_ipc};
+pub(crate) use project::{Finished, Project};
+
+/// All that is in a file; its position stays where it is, as who writes to it may share it.
+pub(crate) fn text(file: &File) -> String {
+    use std::os::unix::fs::FileExt;
+    let length = file.metadata().expect("a length").len();
+    let mut bytes = vec![0; usize::try_from(length).expect("a length")];
+    let read = file.read_at(&mut bytes, 0).expect("the file");
+    String::from_utf8_lossy(&bytes[..read]).into_owned()
+}

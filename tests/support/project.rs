@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
+use super::text;
+
 /// How long anything may take before a test gives up on it.
 const LONGEST: Duration = Duration::from_secs(120);
 
@@ -258,15 +260,6 @@ impl Drop for Started {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-fn text(file: &File) -> String {
-    use std::os::unix::fs::FileExt;
-    // The program writes at the position that it shares with this file: it must not move.
-    let length = file.metadata().expect("a length").len();
-    let mut bytes = vec![0; usize::try_from(length).expect("a length")];
-    let read = file.read_at(&mut bytes, 0).expect("the file");
-    String::from_utf8_lossy(&bytes[..read]).into_owned()
 }
 
 /// The program, ended.
