@@ -1,14 +1,32 @@
 //! The sandbox: what a container sees, may do and leaves behind.
 
+mod descriptors;
+mod faults;
+mod files;
+mod network;
+mod overlay;
+mod parents;
+mod programs;
+mod project;
+mod rights;
+
 use std::fs::File;
-use std::io::{Read, Seek};
+use std::path::Path;
 
 use cowherd::sandbox::{Command, Exit, Identity, Running, Sandbox};
 
-use crate::support::userns;
+use crate::support::text;
+
+fn identity() -> Identity {
+    Identity::of_caller().expect("an identity")
+}
 
 fn sandbox() -> Sandbox {
-    Sandbox::new(Identity::of_caller().expect("an identity"))
+    Sandbox::new(identity())
+}
+
+fn container() -> Running {
+    sandbox().start().expect("a container")
 }
 
 fn null() -> File {
@@ -19,54 +37,57 @@ fn null() -> File {
         .expect("/dev/null")
 }
 
-/// Runs a shell line and returns how it ended with all that it printed.
-#[track_caller]
-fn shell(container: &mut Running, line: &str) -> (Exit, String) {
-    let mut output = tempfile::tempfile().expect("a file");
+/// A file for what a program prints, which the program may open again by the name `/dev/stdout`.
+fn output() -> File {
+    let file = tempfile::tempfile().expect("a file");
+    if identity().is_root() {
+        let (uid, gid) = identity().user();
+        std::os::unix::fs::fchown(&file, Some(uid), Some(gid)).expect("another owner");
+    }
+    file
+}
+
+/// A shell line as a program.
+fn line(text: &str) -> Command {
     let mut command = Command::new("/bin/sh");
     command
-        .args(["-c", line])
-        .env("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin");
+        .args(["-c", text])
+        .env("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin")
+        .env("LC_ALL", "C");
+    command
+}
+
+/// Runs a program and returns how it ended with all that it printed.
+#[track_caller]
+fn run(container: &mut Running, command: &Command) -> (Exit, String) {
+    let output = output();
     let slot = container
-        .spawn(&command, [&null(), &output, &output])
-        .expect("a shell");
+        .spawn(command, [&null(), &output, &output])
+        .expect("a program");
     let exit = container.wait(slot, None, None).expect("an end");
-    let mut text = String::new();
-    output.rewind().expect("a file from its start");
-    output.read_to_string(&mut text).expect("text");
-    (exit, text)
+    (exit, text(&output))
 }
 
 /// Asserts that a shell line succeeds, and returns what it printed.
 #[track_caller]
-fn prints(container: &mut Running, line: &str) -> String {
-    let (exit, text) = shell(container, line);
-    assert!(exit.success(), "{line}: {exit:?}: {text}");
-    text
+fn prints(container: &mut Running, text: &str) -> String {
+    let (exit, printed) = run(container, &line(text));
+    assert!(exit.success(), "{text}: {exit:?}: {printed}");
+    printed
 }
 
-#[test]
-fn a_program_runs_and_its_exit_code_comes_back() {
-    if !userns() {
-        return;
-    }
-    let mut container = sandbox().start().expect("a container");
-    assert_eq!(shell(&mut container, "exit 7").0, Exit::Code(7));
-    assert_eq!(shell(&mut container, "kill -9 $$").0, Exit::Signal(9));
-    assert_eq!(prints(&mut container, "echo hello"), "hello\n");
+/// Asserts that a shell line fails and says `why`.
+#[track_caller]
+fn refuses(container: &mut Running, text: &str, why: &str) {
+    let (exit, printed) = run(container, &line(text));
+    assert!(!exit.success(), "{text} succeeded: {printed}");
+    assert!(printed.contains(why), "{text}: no {why:?} in: {printed}");
 }
 
-#[test]
-fn mounts() {
-    if !userns() {
-        return;
+/// A folder that the container's user may write to, whoever runs the tests.
+fn given(folder: &Path) {
+    if identity().is_root() {
+        let (uid, gid) = identity().user();
+        cowherd::disk::chown_tree(folder, uid, gid).expect("another owner");
     }
-    let mut container = sandbox().start().expect("a container");
-    println!(
-        "{}",
-        prints(
-            &mut container,
-            "cat /proc/self/mountinfo; cat /proc/self/status; id; ls -la /dev /run /run/cowherd /proc/self/fd; ip addr || cat /proc/net/dev; hostname; ps aux"
-        )
-    );
 }

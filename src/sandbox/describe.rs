@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
@@ -11,9 +11,9 @@ use nix::sched::CloneFlags;
 
 use super::cgroup::Group;
 use super::identity::Identity;
+use super::mounted;
 use super::ops::{Ops, text};
 use super::program::{NO_SUID, Op, Program, READ_ONLY};
-use super::sys;
 
 /// The private folder of every container: sockets, data directories, Cowherd's own programs.
 pub const RUN: &str = "/run/cowherd";
@@ -126,7 +126,8 @@ impl Sandbox {
         self
     }
 
-    /// Shows the folder at its own path: the host's own when `host`, else a copy-on-write view.
+    /// Shows the folder at its own path: the host's own when `host`, else a copy-on-write view, in which
+    /// further file systems mounted below the folder are read-only.
     pub fn project(&mut self, folder: impl Into<PathBuf>, host: bool) -> &mut Self {
         self.project = Some((folder.into(), host));
         self
@@ -159,11 +160,7 @@ impl Sandbox {
 
     /// Puts the container in a cgroup, which must outlive the start.
     pub fn group(&mut self, group: &Group) -> &mut Self {
-        self.group_fds = group
-            .join_files()
-            .iter()
-            .map(|file| sys::number(file))
-            .collect();
+        self.group_fds = group.join_files().iter().map(AsRawFd::as_raw_fd).collect();
         self
     }
 
@@ -178,9 +175,10 @@ impl Sandbox {
             ops.push(Op::JoinGroup { fd: *fd });
         }
         ops.push(Op::TakeControl {
-            fd: sys::number(&control.as_fd()),
+            fd: control.as_fd().as_raw_fd(),
         });
-        ops.push(Op::DefaultSignals);
+        ops.push(Op::CloseOthers);
+        ops.push(Op::Defaults);
         let mut namespaces = CloneFlags::CLONE_NEWNS
             | CloneFlags::CLONE_NEWPID
             | CloneFlags::CLONE_NEWNET
@@ -197,6 +195,7 @@ impl Sandbox {
         });
         ops.change_folder(Path::new("/"))?;
         if self.identity.is_root() {
+            ops.push(Op::CutBoundingSet);
             ops.push(Op::BecomeUser { uid, gid });
             ops.push(Op::Dumpable);
             if self.identity.has_user_namespace() {
@@ -205,6 +204,10 @@ impl Sandbox {
             }
         }
         ops.push(Op::NoNewPrivileges);
+        if self.identity.has_user_namespace() {
+            // A user namespace begins with all capabilities within it.
+            ops.push(Op::CutBoundingSet);
+        }
         ops.push(Op::DropCapabilities);
         Ok(Program {
             namespaces,
@@ -232,7 +235,7 @@ impl Sandbox {
             "tmpfs",
             Path::new("/run"),
             MsFlags::empty(),
-            Some(format!("mode=755,uid={uid},gid={gid}")),
+            Some(format!("mode=755,uid={uid},gid={gid}").into_bytes()),
         )?;
         ops.folder(Path::new(RUN), 0o755, owner)?;
         ops.folder(Path::new(SCRATCH), 0o700, owner)?;
@@ -258,7 +261,7 @@ impl Sandbox {
         let mut shown: Vec<(&Path, View)> = Vec::new();
         for folder in &self.shown {
             let inside = matches!(&self.project, Some((project, _)) if folder.starts_with(project));
-            if !inside && self.way_to(folder)?.is_some() {
+            if !inside && self.way_to(folder).is_some() {
                 shown.push((folder, View::ReadOnly));
             }
         }
@@ -272,7 +275,7 @@ impl Sandbox {
             self.stage(ops, folder, *view, &staged(index))?;
         }
         ops.devices(self.temporary_bytes)?;
-        let size = format!("mode=1777,size={}", self.temporary_bytes);
+        let size = format!("mode=1777,size={}", self.temporary_bytes).into_bytes();
         ops.mount("tmpfs", Path::new("/tmp"), MsFlags::empty(), Some(size))?;
         if Path::new("/var/tmp").is_dir() {
             ops.bind(Path::new("/tmp"), Path::new("/var/tmp"), MsFlags::empty())?;
@@ -287,14 +290,30 @@ impl Sandbox {
     /// Sets `folder` up aside, where the private mounts to come don't hide it yet.
     fn stage(&self, ops: &mut Ops, folder: &Path, view: View, staged: &Path) -> io::Result<()> {
         ops.folder(staged, 0o755, Some(self.identity.user()))?;
-        if view == View::Copy {
-            return ops.overlay(&project_overlay(folder, staged), Some(self.identity.user()));
+        match view {
+            View::ReadOnly => ops.bind(folder, staged, MsFlags::MS_REC),
+            View::Host => {
+                ops.bind(folder, staged, MsFlags::MS_REC)?;
+                ops.writable(staged)?;
+                // What the host itself may not write to stays so.
+                for mount in mounted::below(folder)? {
+                    if !mount.read_only {
+                        ops.writable(&staged.join(mount.inside))?;
+                    }
+                }
+                Ok(())
+            }
+            View::Copy => {
+                let overlay = project_overlay(folder, staged);
+                ops.overlay(&overlay, Some(self.identity.user()))?;
+                // An overlay ends where another file system begins: those are shown as they are.
+                for mount in mounted::below(folder)? {
+                    let (source, target) = (folder.join(&mount.inside), staged.join(&mount.inside));
+                    ops.bind(&source, &target, MsFlags::empty())?;
+                }
+                Ok(())
+            }
         }
-        ops.bind(folder, staged, MsFlags::MS_REC)?;
-        if view == View::Host {
-            ops.writable(staged, true)?;
-        }
-        Ok(())
     }
 
     /// Moves a staged folder to its own path, making the way to it where a private mount hides it
@@ -307,9 +326,9 @@ impl Sandbox {
         opened: &mut Vec<PathBuf>,
     ) -> io::Result<()> {
         let owner = Some(self.identity.user());
-        if let Some(start) = self.way_to(folder)? {
+        if let Some(start) = self.way_to(folder) {
             if !is_private(&start) && !opened.contains(&start) {
-                let data = Some("mode=755".to_owned());
+                let data = Some(b"mode=755".to_vec());
                 ops.mount("tmpfs", &start, MsFlags::empty(), data)?;
                 opened.push(start.clone());
             }
@@ -331,16 +350,16 @@ impl Sandbox {
 
     /// The folder from which on the way to `folder` has to be made anew: one that is private to every
     /// container, or, for root, one that the container's user may not pass.
-    fn way_to(&self, folder: &Path) -> io::Result<Option<PathBuf>> {
+    fn way_to(&self, folder: &Path) -> Option<PathBuf> {
         let (uid, gid) = self.identity.user();
         let private = PRIVATE
             .map(Path::new)
             .into_iter()
             .find(|top| folder.starts_with(top));
         match private {
-            Some(top) => Ok(Some(top.to_owned())),
+            Some(top) => Some(top.to_owned()),
             None if self.identity.is_root() => first_closed_ancestor(folder, uid, gid),
-            None => Ok(None),
+            None => None,
         }
     }
 }
@@ -374,23 +393,24 @@ fn project_overlay(folder: &Path, target: &Path) -> Overlay {
     }
 }
 
-/// The first folder on the way to `folder` that the user `uid` may not pass, by its mode bits.
-fn first_closed_ancestor(folder: &Path, uid: u32, gid: u32) -> io::Result<Option<PathBuf>> {
+/// The first folder on the way to `folder` that the user `uid` may not pass, by its mode bits. One that
+/// can't be looked at is left to the step that enters it, which names it when it fails.
+fn first_closed_ancestor(folder: &Path, uid: u32, gid: u32) -> Option<PathBuf> {
     let mut path = PathBuf::new();
     for part in folder.parent().unwrap_or(folder).components() {
         path.push(part);
         if part == Component::RootDir {
             continue;
         }
-        let status = fs::metadata(&path)?;
+        let status = fs::metadata(&path).ok()?;
         let pass = match status.mode() {
             mode if status.uid() == uid => mode & 0o100,
             mode if status.gid() == gid => mode & 0o010,
             mode => mode & 0o001,
         };
         if pass == 0 {
-            return Ok(Some(path));
+            return Some(path);
         }
     }
-    Ok(None)
+    None
 }

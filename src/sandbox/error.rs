@@ -1,6 +1,7 @@
 //! What can go wrong with a sandbox, in words.
 
 use std::io;
+use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 
@@ -26,10 +27,12 @@ pub enum SandboxError {
         errno: Errno,
     },
     /// A program couldn't be executed.
-    #[error("can't run {program}")]
+    #[error("can't run {program}{}", inside(folder.as_deref()))]
     Spawn {
         /// The program as it was named.
         program: String,
+        /// Its working folder, when that is what couldn't be entered.
+        folder: Option<PathBuf>,
         /// Why.
         #[source]
         errno: Errno,
@@ -58,6 +61,7 @@ impl SandboxError {
         match self {
             Self::Spawn {
                 errno: Errno::ENOENT,
+                folder: None,
                 ..
             } => 127,
             _ => 126,
@@ -79,6 +83,16 @@ impl SandboxError {
             Self::Clone(Errno::ENOMEM) => "there is too little memory: use fewer jobs (-j)",
             Self::Step { .. } => "`cowherd doctor` tries each part and says what this host refuses",
             Self::Spawn {
+                folder: Some(_), ..
+            } => "is the folder there in the container too, and may other users enter it?",
+            Self::Spawn {
+                errno: Errno::ENOENT,
+                program,
+                ..
+            } if program.contains('/') => {
+                "is the path right? For a script: is the interpreter there that its first line names?"
+            }
+            Self::Spawn {
                 errno: Errno::ENOENT,
                 ..
             } => "is the program installed, and its name spelled right? It is looked for in PATH",
@@ -89,6 +103,10 @@ impl SandboxError {
                 "is the file executable (chmod +x), and may other users read it and the folders above it?"
             }
             Self::Spawn {
+                errno: Errno::EAGAIN,
+                ..
+            } => "a limit on processes is reached: see `pids_limit` in the spec, and `ulimit -u`",
+            Self::Spawn {
                 errno: Errno::ENOEXEC,
                 ..
             } => "does a script lack its first line, such as #!/bin/sh?",
@@ -97,4 +115,8 @@ impl SandboxError {
         };
         Some(text.to_owned())
     }
+}
+
+fn inside(folder: Option<&Path>) -> String {
+    folder.map_or_else(String::new, |folder| format!(" in {}", folder.display()))
 }

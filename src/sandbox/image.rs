@@ -7,14 +7,17 @@
 //!   word 3  1 when there is a working folder    f, else 0
 //!   word 4  unused, word 5 unused
 //!   then c + a + v + f offsets into this block, 0 standing for the null pointer,
-//!   then the strings, each ended by a NUL.
+//!   then the strings, each ended by a NUL, and NULs up to a whole word.
 //! ```
 
 use std::ffi::{OsStr, OsString};
-use std::io;
+use std::fs::File;
+use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+
+use nix::sys::memfd::{MFdFlags, memfd_create};
 
 use super::sys;
 
@@ -100,8 +103,13 @@ impl Command {
         self.foreground
     }
 
+    pub(super) fn folder(&self) -> Option<&Path> {
+        self.folder.as_deref()
+    }
+
     fn candidates(&self) -> Vec<PathBuf> {
-        if self.program.as_bytes().contains(&b'/') {
+        // An empty name would be each folder itself (execvp(3)).
+        if self.program.is_empty() || self.program.as_bytes().contains(&b'/') {
             return vec![self.program.clone().into()];
         }
         let path = self.environment.iter().find(|(name, _)| name == "PATH");
@@ -158,7 +166,7 @@ impl Command {
                 continue;
             };
             if string.as_bytes().contains(&0) {
-                let message = format!("a NUL byte in {string:?}");
+                let message = format!("a NUL byte in {}", string.display());
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
             }
             words.push(start + text.len());
@@ -167,6 +175,9 @@ impl Command {
         }
         let mut block: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
         block.append(&mut text);
-        sys::memory_file(&block)
+        block.resize(block.len().next_multiple_of(size_of::<usize>()), 0);
+        let mut file = File::from(memfd_create(c"cowherd-program", MFdFlags::MFD_CLOEXEC)?);
+        file.write_all(&block)?;
+        Ok(file.into())
     }
 }

@@ -4,16 +4,17 @@
 //! All of this runs after `clone` in a copy of the parent: nothing here allocates, locks or panics.
 
 use std::convert::Infallible;
-use std::os::fd::RawFd;
+use std::os::fd::{AsFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::wait::{WaitPidFlag, WaitStatus};
-use nix::unistd::Pid;
+use nix::sys::prctl;
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::unistd;
 
 use super::message::{LENGTH, Message};
-use super::program::Program;
-use super::sys::{self, Session};
+use super::program::{Program, children};
+use super::sys::{self, NotStarted, Session};
 
 /// The descriptor of the control socket once [`super::program::Op::TakeControl`] is done.
 pub(super) const CONTROL: RawFd = 3;
@@ -23,7 +24,8 @@ pub(super) const SLOTS: usize = 32;
 
 /// Sets the container up as `program` says, reports, and serves the parent until it is gone.
 pub(super) fn run(program: &Program, control: RawFd) -> Infallible {
-    sys::name_process(c"cowherd-init");
+    // Only `ps` shows it.
+    let _ = prctl::set_name(c"cowherd-init");
     let mut report = control;
     for (index, op) in program.ops.iter().enumerate() {
         if let Err(errno) = op.perform() {
@@ -32,44 +34,42 @@ pub(super) fn run(program: &Program, control: RawFd) -> Infallible {
                 errno: errno as i32,
             };
             // A parent that is gone can't be told; the exit is all that's left either way.
-            let _ = sys::write_fd(report, &failed.encode());
+            let _ = unistd::write(sys::borrow(report), &failed.encode());
             sys::exit_now(1);
         }
         if op.takes_control() {
             report = CONTROL;
         }
     }
-    let Ok(children) = sys::child_signal() else {
+    let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
+    let Ok(ended) = SignalFd::with_flags(&children(), flags) else {
         sys::exit_now(2)
     };
-    if !say(Message::Ready) {
+    say(Message::Ready);
+    serve(&ended)
+}
+
+/// Tells the parent; ends with it when it is gone.
+fn say(message: Message) {
+    if unistd::write(sys::borrow(CONTROL), &message.encode()).is_err() {
         sys::exit_now(0);
     }
-    serve(children)
 }
 
-fn say(message: Message) -> bool {
-    sys::write_fd(CONTROL, &message.encode()).is_ok()
-}
-
-fn serve(children: RawFd) -> ! {
+fn serve(ended: &SignalFd) -> ! {
     // The process in each slot; 0 is a free one.
     let mut slots = [0_i32; SLOTS];
     loop {
-        let (control, signal) = (
-            sys::borrow_for_life(CONTROL),
-            sys::borrow_for_life(children),
-        );
         let mut watched = [
-            PollFd::new(control, PollFlags::POLLIN),
-            PollFd::new(signal, PollFlags::POLLIN),
+            PollFd::new(sys::borrow(CONTROL), PollFlags::POLLIN),
+            PollFd::new(ended.as_fd(), PollFlags::POLLIN),
         ];
         match poll(&mut watched, PollTimeout::NONE) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(_) => sys::exit_now(3),
         }
         // Children first: what ended before an order came is reported before its answer.
-        sys::drain(children);
+        while let Ok(Some(_)) = ended.read_signal() {}
         reap(&mut slots);
         let ready = watched[0].revents().unwrap_or(PollFlags::empty());
         if !ready.is_empty() {
@@ -79,86 +79,73 @@ fn serve(children: RawFd) -> ! {
 }
 
 fn reap(slots: &mut [i32; SLOTS]) {
-    loop {
-        let (pid, status) = match nix::sys::wait::waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-            Ok(WaitStatus::Exited(pid, code)) => (pid, code << 8),
-            Ok(WaitStatus::Signaled(pid, signal, _)) => (pid, signal as i32),
-            Ok(WaitStatus::StillAlive) | Err(_) => return,
-            Ok(_) => continue,
-        };
-        if let Some(slot) = slots.iter().position(|known| *known == pid.as_raw()) {
+    while let Some((pid, status)) = sys::reap() {
+        if let Some(slot) = slots.iter().position(|known| *known == pid) {
             slots[slot] = 0;
-            if !say(Message::Exited {
+            say(Message::Exited {
                 slot: slot as i32,
                 status,
-            }) {
-                sys::exit_now(0);
-            }
+            });
         }
     }
 }
 
 fn obey(slots: &mut [i32; SLOTS]) {
     let mut bytes = [0; LENGTH];
-    let mut fds = [-1; 4];
-    let length = match sys::receive(CONTROL, &mut bytes, &mut fds) {
-        Ok(Some(length)) => length,
+    let (length, fds) = match sys::receive(sys::borrow(CONTROL), &mut bytes) {
+        Ok(Some(received)) => received,
         Err(Errno::EINTR) => return,
         // The lifeline: the parent is gone, however it died.
         Ok(None) | Err(_) => sys::exit_now(0),
     };
     match Message::decode(&bytes[..length]) {
         Some(Message::Spawn { slot, foreground }) => {
-            let answer = match start(slots, slot, fds, foreground) {
-                Ok(pid) => Message::Started {
+            let answer = match start(slots, slot, &fds, foreground) {
+                Ok(pid) => Message::Started { slot, pid },
+                Err(NotStarted::Program(errno)) => Message::SpawnFailed {
                     slot,
-                    pid: pid.as_raw(),
+                    errno: errno as i32,
                 },
-                Err(errno) => Message::SpawnFailed {
+                Err(NotStarted::Folder(errno)) => Message::FolderFailed {
                     slot,
                     errno: errno as i32,
                 },
             };
-            if !say(answer) {
-                sys::exit_now(0);
-            }
+            // Whoever hears the answer may wait for the end of a pipe next.
+            drop(fds);
+            say(answer);
         }
         Some(Message::Signal { slot, signal }) => {
             let pid = slots.get(slot as usize).copied().unwrap_or(0);
-            if pid > 0
-                && let Ok(signal) = nix::sys::signal::Signal::try_from(signal)
-            {
+            if pid > 0 {
                 // The program may have ended meanwhile; its end is reported by itself.
-                let _ = nix::sys::signal::kill(Pid::from_raw(-pid), signal);
+                let _ = sys::signal_group(pid, signal);
             }
         }
         _ => sys::exit_now(4),
-    }
-    for fd in fds {
-        if fd >= 0 {
-            sys::close_raw(fd);
-        }
     }
 }
 
 fn start(
     slots: &mut [i32; SLOTS],
     slot: i32,
-    fds: [RawFd; 4],
+    fds: &[Option<OwnedFd>; 4],
     foreground: bool,
-) -> Result<Pid, Errno> {
-    let place = slots.get_mut(slot as usize).ok_or(Errno::EINVAL)?;
-    let [image, input, output, error] = fds;
-    if *place != 0 || fds.contains(&-1) {
-        return Err(Errno::EINVAL);
+) -> Result<i32, NotStarted> {
+    let invalid = NotStarted::Program(Errno::EINVAL);
+    let place = slots.get_mut(slot as usize).ok_or(invalid)?;
+    let [Some(image), Some(input), Some(output), Some(error)] = fds else {
+        return Err(invalid);
+    };
+    if *place != 0 {
+        return Err(invalid);
     }
-    let image = sys::Image::map(image)?;
+    let image = sys::Image::map(image).map_err(NotStarted::Program)?;
     let session = if foreground {
         Session::Foreground
     } else {
         Session::Own
     };
-    let pid = sys::spawn(&image, [input, output, error], session)?;
-    *place = pid.as_raw();
-    Ok(pid)
+    *place = sys::spawn(&image, [input, output, error], session)?;
+    Ok(*place)
 }

@@ -11,12 +11,13 @@
 //!                       ◀── Ready
 //!   Spawn(slot, flags) + image, 0, 1, 2 ───▶ vfork, execve
 //!                       ◀── Started(slot, pid)  or  SpawnFailed(slot, errno)
+//!                                              or  FolderFailed(slot, errno)
 //!   Signal(slot, number) ──────────────────▶ kill(-pid)
 //!                       ◀── Exited(slot, wait status)
 //!   close ─────────────────────────────────▶ exits
 //! ```
 //!
-//! Both ends are the same program, so a message is four native words.
+//! Both ends are the same program, so a message is three native words.
 
 /// A message in either direction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +27,7 @@ pub(super) enum Message {
     Spawn { slot: i32, foreground: bool },
     Started { slot: i32, pid: i32 },
     SpawnFailed { slot: i32, errno: i32 },
+    FolderFailed { slot: i32, errno: i32 },
     Signal { slot: i32, signal: i32 },
     Exited { slot: i32, status: i32 },
 }
@@ -44,6 +46,7 @@ impl Message {
             Self::SpawnFailed { slot, errno } => [5, slot, errno],
             Self::Signal { slot, signal } => [6, slot, signal],
             Self::Exited { slot, status } => [7, slot, status],
+            Self::FolderFailed { slot, errno } => [8, slot, errno],
         };
         let mut bytes = [0; LENGTH];
         for (target, word) in bytes.chunks_exact_mut(4).zip(words) {
@@ -73,6 +76,7 @@ impl Message {
             5 => Self::SpawnFailed { slot: a, errno: b },
             6 => Self::Signal { slot: a, signal: b },
             7 => Self::Exited { slot: a, status: b },
+            8 => Self::FolderFailed { slot: a, errno: b },
             _ => return None,
         })
     }

@@ -21,10 +21,12 @@ mod identity;
 mod image;
 mod init;
 mod message;
+mod mounted;
 mod ops;
 mod program;
 mod running;
 mod sys;
+mod terminal;
 
 pub use describe::{Overlay, RUN, SCRATCH, Sandbox, Upper};
 pub use error::SandboxError;
@@ -32,4 +34,4 @@ pub use identity::Identity;
 pub use image::Command;
 pub use program::Program;
 pub use running::{Exit, Running, Slot, Wake};
-pub use sys::take_terminal_back;
+pub use terminal::take_terminal_back;

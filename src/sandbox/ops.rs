@@ -18,7 +18,7 @@ fn string(text: &OsStr) -> io::Result<CString> {
     CString::new(text.as_bytes()).map_err(|_| {
         io::Error::new(
             io::ErrorKind::InvalidInput,
-            format!("a NUL byte in {text:?}"),
+            format!("a NUL byte in {}", text.display()),
         )
     })
 }
@@ -39,7 +39,7 @@ impl Ops {
         Ok(())
     }
 
-    /// A map of one user and one group to themselves (user_namespaces(7)).
+    /// A map of one user and one group to themselves (`user_namespaces(7)`).
     pub(super) fn identity_map(&mut self, uid: u32, gid: u32) -> io::Result<()> {
         self.write("/proc/self/setgroups", "deny".to_owned())?;
         self.write("/proc/self/uid_map", format!("{uid} {uid} 1"))?;
@@ -70,7 +70,7 @@ impl Ops {
         kind: &str,
         target: &Path,
         flags: MsFlags,
-        data: Option<String>,
+        data: Option<Vec<u8>>,
     ) -> io::Result<()> {
         let name = string(OsStr::new(kind))?;
         self.push(Op::Mount {
@@ -78,7 +78,9 @@ impl Ops {
             target: text(target)?,
             kind: Some(name),
             flags: flags | MsFlags::MS_NOSUID | MsFlags::MS_NODEV,
-            data: data.map(|data| string(OsStr::new(&data))).transpose()?,
+            data: data
+                .map(|data| string(OsStr::from_bytes(&data)))
+                .transpose()?,
         });
         Ok(())
     }
@@ -95,12 +97,12 @@ impl Ops {
     }
 
     /// Makes a mount writable that was bound from a read-only one.
-    pub(super) fn writable(&mut self, target: &Path, recursive: bool) -> io::Result<()> {
+    pub(super) fn writable(&mut self, target: &Path) -> io::Result<()> {
         self.push(Op::Attributes {
             target: text(target)?,
             set: 0,
             clear: READ_ONLY,
-            recursive,
+            recursive: false,
         });
         Ok(())
     }
@@ -121,7 +123,7 @@ impl Ops {
         self.folder(&scratch, 0o700, owner)?;
         if let Upper::Folder { path, .. } = &overlay.upper {
             self.bind(path, &scratch, MsFlags::empty())?;
-            self.writable(&scratch, false)?;
+            self.writable(&scratch)?;
         }
         let (upper, work) = (overlay.changes(), overlay.work());
         self.folder(&upper, overlay.mode, owner)?;
@@ -131,12 +133,12 @@ impl Ops {
         // `volatile` drops every sync: a container's changes are thrown away, and a draft is synced once
         // as a whole when it is sealed.
         let mut options = b"userxattr,volatile,upperdir=".to_vec();
-        options.extend_from_slice(upper.as_os_str().as_bytes());
+        options.extend(escaped(&upper));
         options.extend_from_slice(b",workdir=");
-        options.extend_from_slice(work.as_os_str().as_bytes());
+        options.extend(escaped(&work));
         for (index, layer) in overlay.lower.iter().enumerate() {
             options.extend_from_slice(if index == 0 { b",lowerdir=" } else { b":" });
-            options.extend_from_slice(layer.as_os_str().as_bytes());
+            options.extend(escaped(layer));
         }
         if options.len() > 4095 {
             let message = format!(
@@ -145,12 +147,7 @@ impl Ops {
             );
             return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         }
-        self.mount(
-            "overlay",
-            &overlay.target,
-            MsFlags::empty(),
-            Some(String::from_utf8_lossy(&options).into_owned()),
-        )
+        self.mount("overlay", &overlay.target, MsFlags::empty(), Some(options))
     }
 
     /// A small `/dev`: built aside, since its files are bound from the host's, then moved into place.
@@ -202,4 +199,16 @@ impl Ops {
         });
         Ok(())
     }
+}
+
+/// A path as an option of overlayfs, which divides options at commas and layers at colons.
+fn escaped(path: &Path) -> Vec<u8> {
+    let mut text = Vec::new();
+    for byte in path.as_os_str().as_bytes() {
+        if matches!(byte, b'\\' | b',' | b':') {
+            text.push(b'\\');
+        }
+        text.push(*byte);
+    }
+    text
 }

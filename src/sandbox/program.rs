@@ -2,21 +2,24 @@
 
 use std::ffi::{CStr, CString, OsStr};
 use std::fmt;
-use std::os::fd::RawFd;
+use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 
 use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
 use nix::mount::{MsFlags, mount};
 use nix::sched::CloneFlags;
-use nix::sys::stat::Mode;
+use nix::sys::prctl;
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::stat::{Mode, umask};
 use nix::unistd;
 
 use super::init::CONTROL;
 use super::sys;
 
-/// `MOUNT_ATTR_RDONLY` of mount_setattr(2).
+/// `MOUNT_ATTR_RDONLY` of `mount_setattr(2)`.
 pub(super) const READ_ONLY: u64 = 0x1;
-/// `MOUNT_ATTR_NOSUID` of mount_setattr(2).
+/// `MOUNT_ATTR_NOSUID` of `mount_setattr(2)`.
 pub(super) const NO_SUID: u64 = 0x2;
 
 /// What the child is to do, in order.
@@ -71,10 +74,12 @@ impl Program {
 pub(super) enum Op {
     /// Enters a cgroup through its open `cgroup.procs`.
     JoinGroup { fd: RawFd },
-    /// Takes the control socket to its place and closes every other descriptor.
+    /// Takes the control socket to its place.
     TakeControl { fd: RawFd },
-    /// Gives every signal its default action.
-    DefaultSignals,
+    /// Closes every other descriptor; `/dev/null` is the standard input, output and error.
+    CloseOthers,
+    /// Gives every signal its default action, and new files the usual mode.
+    Defaults,
     /// Writes a file of `/proc`.
     Write { path: CString, bytes: Vec<u8> },
     /// mount(2).
@@ -85,7 +90,7 @@ pub(super) enum Op {
         flags: MsFlags,
         data: Option<CString>,
     },
-    /// mount_setattr(2).
+    /// `mount_setattr(2)`.
     Attributes {
         target: CString,
         set: u64,
@@ -108,13 +113,15 @@ pub(super) enum Op {
     LoopbackUp,
     /// The host name.
     HostName { name: CString },
+    /// No capability to be had from a file, ever.
+    CutBoundingSet,
     /// Another user, for good.
     BecomeUser { uid: u32, gid: u32 },
     /// A user namespace of its own, entered after the mounts were made.
     NewUserNamespace,
-    /// No new privileges (PR_SET_NO_NEW_PRIVS).
+    /// No new privileges (`PR_SET_NO_NEW_PRIVS`).
     NoNewPrivileges,
-    /// Readable `/proc/self` although the user has changed (PR_SET_DUMPABLE).
+    /// Readable `/proc/self` although the user has changed (`PR_SET_DUMPABLE`).
     Dumpable,
     /// No capabilities.
     DropCapabilities,
@@ -124,13 +131,20 @@ impl Op {
     /// Does the step.
     pub(super) fn perform(&self) -> Result<(), Errno> {
         match self {
-            Self::JoinGroup { fd } => sys::write_fd(*fd, b"0"),
-            Self::TakeControl { fd } => take_control(*fd),
-            Self::DefaultSignals => {
-                sys::default_signals();
-                Ok(())
+            Self::JoinGroup { fd } => unistd::write(sys::borrow(*fd), b"0").map(drop),
+            // No program of the container may speak for its init, so it doesn't survive an execve.
+            Self::TakeControl { fd } => sys::move_to(*fd, CONTROL),
+            Self::CloseOthers => close_others(),
+            Self::Defaults => defaults(),
+            Self::Write { path, bytes } => {
+                let file = open(
+                    path.as_c_str(),
+                    OFlag::O_WRONLY | OFlag::O_CLOEXEC,
+                    Mode::empty(),
+                )?;
+                // The files of /proc want it in one call.
+                unistd::write(file, bytes).map(drop)
             }
-            Self::Write { path, bytes } => sys::write_file(path, bytes),
             Self::Mount {
                 source,
                 target,
@@ -151,17 +165,24 @@ impl Op {
                 recursive,
             } => sys::mount_attributes(target, *set, *clear, *recursive),
             Self::MakeFolder { path, mode, owner } => make_folder(path, *mode, *owner),
-            Self::MakeFile { path } => sys::make_file(path),
+            Self::MakeFile { path } => {
+                let flags = OFlag::O_CREAT | OFlag::O_CLOEXEC;
+                open(path.as_c_str(), flags, Mode::from_bits_truncate(0o644)).map(drop)
+            }
             Self::Link { target, path } => {
                 unistd::symlinkat(target.as_c_str(), nix::fcntl::AT_FDCWD, path.as_c_str())
             }
             Self::ChangeFolder { path } => unistd::chdir(path.as_c_str()),
             Self::LoopbackUp => sys::loopback_up(),
             Self::HostName { name } => unistd::sethostname(OsStr::from_bytes(name.as_bytes())),
+            Self::CutBoundingSet => {
+                sys::cut_bounding_set();
+                Ok(())
+            }
             Self::BecomeUser { uid, gid } => sys::become_user(*uid, *gid),
             Self::NewUserNamespace => nix::sched::unshare(CloneFlags::CLONE_NEWUSER),
-            Self::NoNewPrivileges => sys::no_new_privileges(),
-            Self::Dumpable => sys::stay_dumpable(),
+            Self::NoNewPrivileges => prctl::set_no_new_privs(),
+            Self::Dumpable => prctl::set_dumpable(true),
             Self::DropCapabilities => sys::drop_capabilities(),
         }
     }
@@ -171,15 +192,34 @@ impl Op {
     }
 }
 
-fn take_control(fd: RawFd) -> Result<(), Errno> {
-    sys::duplicate_to(fd, CONTROL)?;
-    // No program of the container may speak for its init.
-    sys::close_on_exec(CONTROL)?;
-    let null = sys::open_null()?;
-    for standard in 0..3 {
-        sys::duplicate_to(null, standard)?;
+fn close_others() -> Result<(), Errno> {
+    // First, as there may be no room for another one.
+    sys::close_from(CONTROL as u32 + 1)?;
+    let null = open(c"/dev/null", OFlag::O_RDWR, Mode::empty())?;
+    unistd::dup2_stdin(&null)?;
+    unistd::dup2_stdout(&null)?;
+    unistd::dup2_stderr(&null)?;
+    if null.as_raw_fd() < CONTROL {
+        // It is one of the three itself, as the parent had closed them.
+        std::mem::forget(null);
     }
-    sys::close_from(CONTROL as u32 + 1)
+    Ok(())
+}
+
+/// What a program inherits for good or ill: a Rust program ignores `SIGPIPE`, a runtime has handlers
+/// that write to its own pipes, and whoever started us may have ignored or blocked anything. The mode
+/// of new files is part of the layers that are built, so it is everywhere the same.
+fn defaults() -> Result<(), Errno> {
+    sys::default_signals();
+    umask(Mode::from_bits_truncate(0o022));
+    children().thread_set_mask()
+}
+
+/// What init reads from a descriptor rather than being interrupted by.
+pub(super) fn children() -> SigSet {
+    let mut set = SigSet::empty();
+    set.add(Signal::SIGCHLD);
+    set
 }
 
 fn make_folder(path: &CStr, mode: u32, owner: Option<(u32, u32)>) -> Result<(), Errno> {
@@ -191,7 +231,7 @@ fn make_folder(path: &CStr, mode: u32, owner: Option<(u32, u32)>) -> Result<(), 
     if let Some((uid, gid)) = owner {
         unistd::chown(path, Some(uid.into()), Some(gid.into()))?;
     }
-    // mkdir(2) applied the umask of whoever started us.
+    // mkdir(2) applied the umask.
     nix::sys::stat::fchmodat(
         nix::fcntl::AT_FDCWD,
         path,
@@ -205,8 +245,9 @@ impl fmt::Display for Op {
         let text = |path: &CStr| path.to_string_lossy().into_owned();
         match self {
             Self::JoinGroup { .. } => write!(f, "enter the container's cgroup"),
-            Self::TakeControl { .. } => write!(f, "close inherited descriptors"),
-            Self::DefaultSignals => write!(f, "reset signals"),
+            Self::TakeControl { .. } => write!(f, "take the control socket"),
+            Self::CloseOthers => write!(f, "close inherited descriptors"),
+            Self::Defaults => write!(f, "reset signals and the file mode mask"),
             Self::Write { path, .. } => write!(f, "write {}", text(path)),
             Self::Mount {
                 source,
@@ -238,6 +279,7 @@ impl fmt::Display for Op {
             Self::ChangeFolder { path } => write!(f, "enter {}", text(path)),
             Self::LoopbackUp => write!(f, "bring up the loopback interface"),
             Self::HostName { .. } => write!(f, "set the host name"),
+            Self::CutBoundingSet => write!(f, "empty the bounding set of capabilities"),
             Self::BecomeUser { uid, gid } => write!(f, "become user {uid}, group {gid}"),
             Self::NewUserNamespace => write!(f, "create a user namespace"),
             Self::NoNewPrivileges => write!(f, "give up new privileges"),

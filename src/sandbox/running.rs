@@ -12,7 +12,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::socket::{
     AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, recv, send, sendmsg, socketpair,
 };
-use nix::sys::wait::waitpid;
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
 use super::describe::Sandbox;
@@ -23,9 +23,14 @@ use super::message::{LENGTH, Message};
 use super::program::Program;
 use super::sys;
 
-/// Names a program that was started in a container.
+/// Names a program that was started in a container; no other program of the container ever has the
+/// same name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Slot(i32);
+pub struct Slot {
+    /// Where init keeps it: free again once it has ended, though its end may not have been told yet.
+    index: i32,
+    serial: u64,
+}
 
 /// How a program in a container ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +72,8 @@ pub enum Wake {
 pub struct Running {
     pid: Pid,
     control: OwnedFd,
-    busy: [bool; SLOTS],
+    programs: [Option<Slot>; SLOTS],
+    started: u64,
     exits: VecDeque<(Slot, Exit)>,
     ended: bool,
 }
@@ -107,7 +113,8 @@ impl Sandbox {
         let mut running = Running {
             pid,
             control: ours,
-            busy: [false; SLOTS],
+            programs: [None; SLOTS],
+            started: 0,
             exits: VecDeque::new(),
             ended: false,
         };
@@ -156,14 +163,18 @@ impl Running {
         stdio: [&dyn AsFd; 3],
     ) -> Result<Slot, SandboxError> {
         let index = self
-            .busy
+            .programs
             .iter()
-            .position(|busy| !busy)
+            .position(Option::is_none)
             .ok_or(SandboxError::Slots(SLOTS))?;
-        let slot = Slot(index as i32);
+        self.started += 1;
+        let slot = Slot {
+            index: index as i32,
+            serial: self.started,
+        };
         let image = command.image().map_err(SandboxError::Stdio)?;
         let order = Message::Spawn {
-            slot: slot.0,
+            slot: slot.index,
             foreground: command.is_foreground(),
         }
         .encode();
@@ -171,29 +182,25 @@ impl Running {
         let fds = [image.as_raw_fd(), input, output, error];
         let message = [IoSlice::new(&order)];
         let rights = [ControlMessage::ScmRights(&fds)];
-        sendmsg::<()>(
-            self.control.as_raw_fd(),
-            &message,
-            &rights,
-            MsgFlags::MSG_NOSIGNAL,
-            None,
-        )
-        .map_err(|errno| self.broken(errno))?;
+        let control = self.control.as_raw_fd();
+        again(|| sendmsg::<()>(control, &message, &rights, MsgFlags::MSG_NOSIGNAL, None))
+            .map_err(broken)?;
+        let failed = |errno: i32, folder: Option<&Path>| SandboxError::Spawn {
+            program: command.program().to_string_lossy().into_owned(),
+            folder: folder.map(Path::to_owned),
+            errno: Errno::from_raw(errno),
+        };
         loop {
             match self.receive()? {
-                Message::Started { slot: started, .. } if started == slot.0 => {
-                    self.busy[index] = true;
+                Message::Started { slot: started, .. } if started == slot.index => {
+                    self.programs[index] = Some(slot);
                     return Ok(slot);
                 }
-                Message::SpawnFailed {
-                    slot: failed,
-                    errno,
-                } if failed == slot.0 => {
-                    let program = command.program().to_string_lossy().into_owned();
-                    return Err(SandboxError::Spawn {
-                        program,
-                        errno: Errno::from_raw(errno),
-                    });
+                Message::SpawnFailed { slot: it, errno } if it == slot.index => {
+                    return Err(failed(errno, None));
+                }
+                Message::FolderFailed { slot: it, errno } if it == slot.index => {
+                    return Err(failed(errno, command.folder()));
                 }
                 Message::Exited { slot, status } => self.note_exit(slot, status),
                 other => return Err(unexpected(other)),
@@ -201,19 +208,24 @@ impl Running {
         }
     }
 
-    /// Sends a signal to a program and everything in its process group.
+    /// Sends a signal to a program and everything in its process group; to one that is known to have
+    /// ended it does nothing.
     ///
     /// # Errors
     /// When the container is gone.
     pub fn signal(&mut self, slot: Slot, signal: i32) -> Result<(), SandboxError> {
+        if !self.programs.contains(&Some(slot)) {
+            return Ok(());
+        }
         let order = Message::Signal {
-            slot: slot.0,
+            slot: slot.index,
             signal,
         }
         .encode();
-        send(self.control.as_raw_fd(), &order, MsgFlags::MSG_NOSIGNAL)
+        let control = self.control.as_raw_fd();
+        again(|| send(control, &order, MsgFlags::MSG_NOSIGNAL))
             .map(drop)
-            .map_err(|errno| self.broken(errno))
+            .map_err(broken)
     }
 
     /// Waits until something happens: a program ends, one of `watched` is readable, or the time is up.
@@ -304,38 +316,24 @@ impl Running {
         self.end();
     }
 
-    fn note_exit(&mut self, slot: i32, status: i32) {
-        if let Some(busy) = self.busy.get_mut(slot as usize) {
-            *busy = false;
-        }
-        let exit = if status & 0x7f == 0 {
-            Exit::Code(status >> 8)
-        } else {
-            Exit::Signal(status & 0x7f)
+    fn note_exit(&mut self, index: i32, status: i32) {
+        let slot = self.programs.get_mut(index as usize).and_then(Option::take);
+        let Some(slot) = slot else { return };
+        // As wait(2) has it: the signal in the lowest seven bits, the code above the lowest byte.
+        let exit = match status & 0x7f {
+            0 => Exit::Code(status >> 8),
+            signal => Exit::Signal(signal),
         };
-        self.exits.push_back((Slot(slot), exit));
+        self.exits.push_back((slot, exit));
     }
 
     fn receive(&mut self) -> Result<Message, SandboxError> {
         let mut bytes = [0; LENGTH];
-        loop {
-            match recv(self.control.as_raw_fd(), &mut bytes, MsgFlags::empty()) {
-                Ok(0) | Err(Errno::ECONNRESET) => return Err(SandboxError::Gone),
-                Ok(n) => {
-                    return Message::decode(&bytes[..n]).ok_or_else(|| {
-                        SandboxError::Conversation(io::ErrorKind::InvalidData.into())
-                    });
-                }
-                Err(Errno::EINTR) => {}
-                Err(errno) => return Err(SandboxError::Conversation(errno.into())),
-            }
-        }
-    }
-
-    fn broken(&self, errno: Errno) -> SandboxError {
-        match errno {
-            Errno::EPIPE | Errno::ECONNRESET => SandboxError::Gone,
-            errno => SandboxError::Conversation(errno.into()),
+        let control = self.control.as_raw_fd();
+        match again(|| recv(control, &mut bytes, MsgFlags::empty())).map_err(broken)? {
+            0 => Err(SandboxError::Gone),
+            n => Message::decode(&bytes[..n])
+                .ok_or_else(|| SandboxError::Conversation(io::ErrorKind::InvalidData.into())),
         }
     }
 
@@ -344,9 +342,31 @@ impl Running {
             return;
         }
         self.ended = true;
+        // Whoever ignores SIGCHLD, or waits for all its children, may have reaped init when it ended of
+        // itself: then the process id is no longer ours, and may be a stranger's.
+        if waitpid(self.pid, Some(WaitPidFlag::WNOHANG)) != Ok(WaitStatus::StillAlive) {
+            return;
+        }
         // The kernel ends every process of the PID namespace before init can be waited for.
         let _ = kill(self.pid, Signal::SIGKILL);
-        while waitpid(self.pid, None) == Err(Errno::EINTR) {}
+        let _ = again(|| waitpid(self.pid, None));
+    }
+}
+
+/// A system call, again for as long as a signal handler of the caller's interrupts it.
+fn again<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
+    loop {
+        match call() {
+            Err(Errno::EINTR) => {}
+            result => return result,
+        }
+    }
+}
+
+fn broken(errno: Errno) -> SandboxError {
+    match errno {
+        Errno::EPIPE | Errno::ECONNRESET => SandboxError::Gone,
+        errno => SandboxError::Conversation(errno.into()),
     }
 }
 

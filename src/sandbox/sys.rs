@@ -8,17 +8,18 @@
 
 use std::convert::Infallible;
 use std::ffi::{CStr, c_char, c_int, c_long, c_uint, c_void};
-use std::io;
 use std::mem::{size_of, zeroed};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 
 use nix::errno::Errno;
 use nix::sched::CloneFlags;
-use nix::unistd::Pid;
+use nix::sys::signal::{SigSet, SigmaskHow};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
+use nix::unistd::{self, Pid};
 
 /// `fork` with namespace flags, by the system call itself: glibc's `fork` would take malloc's
-/// lock and run handlers registered by code that knows nothing of us (clone(2), pthread_atfork(3)).
+/// lock and run handlers registered by code that knows nothing of us (clone(2), `pthread_atfork(3)`).
 ///
 /// The child runs `child`, which never returns and keeps this module's promise: it doesn't
 /// allocate, lock or panic. Returns the child's process id.
@@ -30,19 +31,40 @@ pub(super) fn clone_process(
     child: impl FnOnce() -> Infallible,
 ) -> Result<Pid, Errno> {
     // A handler of the parent's must not run in the child, where it would write to the parent's pipes.
-    let mask = block_signals();
+    let mask = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
     let flags = c_long::from(flags.bits() | libc::SIGCHLD);
     let none: c_long = 0;
+    // The stack comes first there, the flags everywhere else (clone(2)).
+    let (first, second) = match cfg!(target_arch = "s390x") {
+        true => (none, flags),
+        false => (flags, none),
+    };
     // SAFETY: no stack is given and CLONE_VM is not set, so the child gets a copy of this stack and
     // memory; the remaining arguments are zero in every architecture's order. There is no safe way:
     // std and nix offer no clone that copies the caller as fork does and takes namespace flags.
-    let pid = unsafe { libc::syscall(libc::SYS_clone, flags, none, none, none, none) };
+    let pid = unsafe { libc::syscall(libc::SYS_clone, first, second, none, none, none) };
     let pid = Errno::result(pid);
     if pid == Ok(0) {
-        child();
+        without_return(child);
     }
-    restore_signals(&mask);
+    // The mask was this thread's own a moment ago.
+    let _ = mask.thread_set_mask();
     pid.map(|pid| Pid::from_raw(pid as c_int))
+}
+
+fn without_return(child: impl FnOnce() -> Infallible) -> Infallible {
+    let _end = EndOnUnwind;
+    child()
+}
+
+/// Ends the child of a clone should it panic all the same: unwound into the code that called
+/// [`clone_process`], it would go on as a second copy of the parent.
+struct EndOnUnwind;
+
+impl Drop for EndOnUnwind {
+    fn drop(&mut self) {
+        exit_now(101);
+    }
 }
 
 /// Ends the process at once: no destructors, no `atexit` handlers of the parent's (\_exit(2)).
@@ -51,103 +73,59 @@ pub(super) fn exit_now(code: c_int) -> ! {
     unsafe { libc::_exit(code) }
 }
 
-/// Blocks every signal for this thread and returns the earlier mask.
-fn block_signals() -> libc::sigset_t {
-    // SAFETY: a zeroed `sigset_t` is a valid value; `sigfillset` then fills it.
-    let mut all: libc::sigset_t = unsafe { zeroed() };
-    // SAFETY: as above; it is overwritten by the next but one call.
-    let mut before: libc::sigset_t = unsafe { zeroed() };
-    // SAFETY: the pointer is to a live local.
-    unsafe { libc::sigfillset(&raw mut all) };
-    // SAFETY: both pointers are to live locals.
-    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before) };
-    before
-}
-
-/// Sets this thread's signal mask.
-fn restore_signals(mask: &libc::sigset_t) {
-    // SAFETY: the mask is a valid reference, and the old mask is not asked for.
-    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, mask, ptr::null_mut()) };
-}
-
-/// Gives every signal its default action and leaves only `SIGCHLD` blocked.
-///
-/// A Rust program ignores `SIGPIPE`, and a runtime has handlers that write to its own pipes:
-/// neither may reach the container.
+/// Gives every signal its default action, by the system call itself: glibc's wrappers refuse the two
+/// signals that it keeps for itself, which somebody may have ignored all the same (nptl(7)).
 pub(super) fn default_signals() {
-    for signal in 1..=64 {
-        // SAFETY: SIG_DFL is a valid disposition; SIGKILL, SIGSTOP and the two signals that libc
-        // keeps for itself answer EINVAL, which changes nothing.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    // `struct kernel_sigaction` of every architecture in zeroes: SIG_DFL, no flags, an empty mask.
+    let default = [0_u64; 8];
+    // The size in bytes of the kernel's set of 64 signals.
+    let size: c_long = 8;
+    for signal in 1..=64 as c_long {
+        let none = ptr::null::<u64>();
+        // SAFETY: the structure is live and larger than what is read of it, the old action is not asked
+        // for. SIGKILL and SIGSTOP answer EINVAL, which changes nothing.
+        unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), none, size) };
     }
-    // SAFETY: a zeroed set is a valid, empty one on Linux.
-    let mut children: libc::sigset_t = unsafe { zeroed() };
-    // SAFETY: the pointer is to a live local, the signal's number is valid.
-    unsafe { libc::sigaddset(&raw mut children, libc::SIGCHLD) };
-    restore_signals(&children);
 }
 
-/// A descriptor that is readable when a child has changed its state; `SIGCHLD` must be blocked.
+/// Sends a signal, of whatever number, to a process group (kill(2)). nix knows no real-time signals.
 ///
 /// # Errors
-/// `EMFILE` and the like (signalfd(2)).
-pub(super) fn child_signal() -> Result<RawFd, Errno> {
-    // SAFETY: a zeroed set is a valid, empty one on Linux.
-    let mut children: libc::sigset_t = unsafe { zeroed() };
-    // SAFETY: the pointer is to a live local, the signal's number is valid.
-    unsafe { libc::sigaddset(&raw mut children, libc::SIGCHLD) };
-    // SAFETY: -1 asks for a new descriptor; the set is a live local.
-    let fd = unsafe {
-        libc::signalfd(
-            -1,
-            &raw const children,
-            libc::SFD_CLOEXEC | libc::SFD_NONBLOCK,
-        )
-    };
-    Errno::result(fd)
+/// `ESRCH` when the group is gone, `EINVAL` for no signal.
+pub(super) fn signal_group(group: i32, signal: c_int) -> Result<(), Errno> {
+    // SAFETY: plain numbers.
+    Errno::result(unsafe { libc::kill(-group, signal) }).map(drop)
 }
 
-/// Empties a descriptor made by [`child_signal`].
-pub(super) fn drain(fd: RawFd) {
-    let mut buffer = [0_u8; 1024];
-    loop {
-        // SAFETY: the buffer is live and its length is passed.
-        let n = unsafe { libc::read(fd, buffer.as_mut_ptr().cast(), buffer.len()) };
-        if n <= 0 {
-            return;
-        }
-    }
+/// Reaps one child that has ended, if there is one: its process id and wait status (wait(2)).
+/// nix has no word for the end by a real-time signal and would lose it.
+pub(super) fn reap() -> Option<(i32, c_int)> {
+    let mut status = 0;
+    // SAFETY: the pointer is to a live local.
+    let pid = unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG) };
+    (pid > 0).then_some((pid, status))
 }
 
-/// Makes `to` a copy of the descriptor `from` that survives `execve` (dup2(2)).
+/// Borrows a descriptor that the child knows by its number only.
+pub(super) fn borrow(fd: RawFd) -> BorrowedFd<'static> {
+    // SAFETY: the child alone calls this, for descriptors that its table has and that it closes, if
+    // at all, by `close_from`, after which it doesn't use them.
+    unsafe { BorrowedFd::borrow_raw(fd) }
+}
+
+/// Makes `to` a copy of the descriptor `from` that does not survive `execve` (dup3(2)).
 ///
 /// # Errors
 /// `EBADF` when `from` isn't open.
-pub(super) fn duplicate_to(from: RawFd, to: RawFd) -> Result<(), Errno> {
+pub(super) fn move_to(from: RawFd, to: RawFd) -> Result<(), Errno> {
     if from == to {
-        // SAFETY: F_SETFD takes an integer; the descriptor's number is checked by the kernel.
-        return Errno::result(unsafe { libc::fcntl(from, libc::F_SETFD, 0) }).map(drop);
+        return Ok(());
     }
-    // SAFETY: plain numbers, checked by the kernel; the caller owns what `to` names.
-    Errno::result(unsafe { libc::dup2(from, to) }).map(drop)
+    // SAFETY: plain numbers, checked by the kernel; the child owns what `to` names.
+    Errno::result(unsafe { libc::dup3(from, to, libc::O_CLOEXEC) }).map(drop)
 }
 
-/// Keeps a descriptor from surviving `execve`.
-///
-/// # Errors
-/// `EBADF` when it isn't open.
-pub(super) fn close_on_exec(fd: RawFd) -> Result<(), Errno> {
-    // SAFETY: F_SETFD takes an integer; the descriptor's number is checked by the kernel.
-    Errno::result(unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) }).map(drop)
-}
-
-/// Gives this process the name that `ps` shows (PR_SET_NAME, prctl(2)).
-pub(super) fn name_process(name: &CStr) {
-    // SAFETY: the name is NUL-terminated; the kernel copies at most 16 bytes of it.
-    unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) };
-}
-
-/// Closes every descriptor from `first` on (close_range(2), Linux 5.9).
+/// Closes every descriptor from `first` on (`close_range(2)`, Linux 5.9).
 ///
 /// # Errors
 /// `ENOSYS` on an older kernel.
@@ -157,55 +135,7 @@ pub(super) fn close_from(first: c_uint) -> Result<(), Errno> {
     Errno::result(done).map(drop)
 }
 
-/// Closes one descriptor that this process knows by its number only.
-pub(super) fn close_raw(fd: RawFd) {
-    // SAFETY: only init calls this, on descriptors that it received and owns.
-    unsafe { libc::close(fd) };
-}
-
-/// Writes all of `bytes` to the file `path` in one call, as the files of `/proc` want it.
-///
-/// # Errors
-/// Those of open(2) and write(2).
-pub(super) fn write_file(path: &CStr, bytes: &[u8]) -> Result<(), Errno> {
-    let fd = open(path, libc::O_WRONLY | libc::O_CLOEXEC)?;
-    let written = write_fd(fd, bytes);
-    close_raw(fd);
-    written
-}
-
-/// Writes all of `bytes` to a descriptor in one call.
-///
-/// # Errors
-/// Those of write(2).
-pub(super) fn write_fd(fd: RawFd, bytes: &[u8]) -> Result<(), Errno> {
-    // SAFETY: the slice is live and its length is passed.
-    Errno::result(unsafe { libc::write(fd, bytes.as_ptr().cast(), bytes.len()) }).map(drop)
-}
-
-/// Opens `/dev/null`, to survive `execve`.
-///
-/// # Errors
-/// Those of open(2).
-pub(super) fn open_null() -> Result<RawFd, Errno> {
-    open(c"/dev/null", libc::O_RDWR)
-}
-
-/// Creates an empty file if there is none.
-///
-/// # Errors
-/// Those of open(2).
-pub(super) fn make_file(path: &CStr) -> Result<(), Errno> {
-    open(path, libc::O_CREAT | libc::O_CLOEXEC).map(close_raw)
-}
-
-/// Opens a file without allocating; mode 0666 for one that is created.
-fn open(path: &CStr, flags: c_int) -> Result<RawFd, Errno> {
-    // SAFETY: the path is NUL-terminated; the mode is passed as the variadic argument's type asks.
-    Errno::result(unsafe { libc::open(path.as_ptr(), flags, 0o666 as c_uint) })
-}
-
-/// Changes attributes of a mount, and of all below it when `recursive` (mount_setattr(2), Linux 5.12).
+/// Changes attributes of a mount, and of all below it when `recursive` (`mount_setattr(2)`, Linux 5.12).
 ///
 /// # Errors
 /// `EPERM` for an attribute that a more privileged namespace has locked.
@@ -215,22 +145,14 @@ pub(super) fn mount_attributes(
     clear: u64,
     recursive: bool,
 ) -> Result<(), Errno> {
-    #[repr(C)]
-    struct MountAttr {
-        set: u64,
-        clear: u64,
-        propagation: u64,
-        user_namespace: u64,
-    }
-    let attributes = MountAttr {
-        set,
-        clear,
+    let attributes = libc::mount_attr {
+        attr_set: set,
+        attr_clr: clear,
         propagation: 0,
-        user_namespace: 0,
+        userns_fd: 0,
     };
     let flags = if recursive { libc::AT_RECURSIVE } else { 0 };
-    // SAFETY: the path is NUL-terminated, the structure is live and has the layout of
-    // `struct mount_attr`, whose size is passed.
+    // SAFETY: the path is NUL-terminated, the structure is live and its size is passed.
     let done = unsafe {
         libc::syscall(
             libc::SYS_mount_setattr,
@@ -238,7 +160,7 @@ pub(super) fn mount_attributes(
             target.as_ptr(),
             flags,
             &raw const attributes,
-            size_of::<MountAttr>(),
+            size_of::<libc::mount_attr>(),
         )
     };
     Errno::result(done).map(drop)
@@ -249,41 +171,36 @@ pub(super) fn mount_attributes(
 /// # Errors
 /// `EPERM` without `CAP_NET_ADMIN` in the namespace.
 pub(super) fn loopback_up() -> Result<(), Errno> {
-    // SAFETY: plain constants.
-    let fd = Errno::result(unsafe {
-        libc::socket(libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0)
-    })?;
+    let fd = socket(
+        AddressFamily::Inet,
+        SockType::Datagram,
+        SockFlag::SOCK_CLOEXEC,
+        None,
+    )?;
     // SAFETY: `ifreq` is plain data, for which all zeroes is a value.
     let mut request: libc::ifreq = unsafe { zeroed() };
     request.ifr_name[0] = b'l' as c_char;
     request.ifr_name[1] = b'o' as c_char;
     request.ifr_ifru.ifru_flags = libc::IFF_UP as i16;
     // SAFETY: SIOCSIFFLAGS reads an `ifreq`, which is live and filled in.
-    let done =
-        Errno::result(unsafe { libc::ioctl(fd, libc::SIOCSIFFLAGS as _, &raw const request) });
-    close_raw(fd);
-    done.map(drop)
+    let done = unsafe { libc::ioctl(fd.as_raw_fd(), libc::SIOCSIFFLAGS as _, &raw const request) };
+    Errno::result(done).map(drop)
 }
 
-/// Empties the capability sets of this thread: bounding, ambient, then the others (capabilities(7)).
-///
-/// # Errors
-/// `EPERM` from capset(2); a bounding set that can't be cut is left, as no new privileges are to be had.
-pub(super) fn drop_capabilities() -> Result<(), Errno> {
+/// Empties the bounding set (`PR_CAPBSET_DROP`, prctl(2)), which neither a change of user nor giving up
+/// the capabilities empties. Without `CAP_SETPCAP` it is left as it is: as no new privileges are to be
+/// had, nothing is to be had from it.
+pub(super) fn cut_bounding_set() {
+    // Past the kernel's last capability the answer is EINVAL.
     for capability in 0..64 as c_long {
-        // SAFETY: PR_CAPBSET_DROP takes an integer and answers EINVAL past the last capability.
+        // SAFETY: PR_CAPBSET_DROP takes an integer, and three zeroes that are not looked at.
         unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) };
     }
-    // SAFETY: PR_CAP_AMBIENT_CLEAR_ALL takes no pointer.
-    unsafe {
-        libc::prctl(
-            libc::PR_CAP_AMBIENT,
-            libc::PR_CAP_AMBIENT_CLEAR_ALL,
-            0,
-            0,
-            0,
-        )
-    };
+}
+
+/// Empties the effective, permitted and inheritable capabilities of this thread, and with them the
+/// ambient ones (capabilities(7)).
+pub(super) fn drop_capabilities() -> Result<(), Errno> {
     // `struct __user_cap_header_struct` of version 3, this thread; then two empty data records.
     let header: [u32; 2] = [0x2008_0522, 0];
     let empty: [u32; 6] = [0; 6];
@@ -306,37 +223,27 @@ pub(super) fn become_user(uid: u32, gid: u32) -> Result<(), Errno> {
     Errno::result(unsafe { libc::syscall(libc::SYS_setresuid, uid, uid, uid) }).map(drop)
 }
 
-/// Gives up gaining privileges by `execve` for good (PR_SET_NO_NEW_PRIVS, prctl(2)).
-///
-/// # Errors
-/// None on a kernel of this decade.
-pub(super) fn no_new_privileges() -> Result<(), Errno> {
-    let (on, none): (c_long, c_long) = (1, 0);
-    // SAFETY: the option takes an integer and three zeroes.
-    Errno::result(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, on, none, none, none) }).map(drop)
+/// Where the kernel writes the descriptors that come with a message: one header, then up to four
+/// numbers, which on every architecture follow it without a gap (cmsg(3)).
+#[repr(C)]
+struct Rights {
+    header: libc::cmsghdr,
+    fds: [RawFd; 4],
 }
 
-/// Keeps `/proc/self` this user's own after a change of user (PR_SET_DUMPABLE, prctl(2)).
-///
-/// # Errors
-/// None.
-pub(super) fn stay_dumpable() -> Result<(), Errno> {
-    let on: c_long = 1;
-    // SAFETY: the option takes an integer.
-    Errno::result(unsafe { libc::prctl(libc::PR_SET_DUMPABLE, on) }).map(drop)
-}
+/// A message as it was received: its length, and its descriptors.
+pub(super) type Received = (usize, [Option<OwnedFd>; 4]);
 
 /// Receives one message and up to four descriptors with it (unix(7)). `Ok(None)` is the end.
 ///
 /// # Errors
 /// Those of recvmsg(2); `EMSGSIZE` for a message with more descriptors than were expected.
 pub(super) fn receive(
-    socket: RawFd,
+    socket: BorrowedFd<'_>,
     buffer: &mut [u8],
-    fds: &mut [RawFd; 4],
-) -> Result<Option<usize>, Errno> {
-    // Room for four descriptors, aligned as `cmsghdr` wants it.
-    let mut control = [0_u64; 8];
+) -> Result<Option<Received>, Errno> {
+    // SAFETY: `Rights` is plain data, for which all zeroes is a value.
+    let mut rights: Rights = unsafe { zeroed() };
     let mut part = libc::iovec {
         iov_base: buffer.as_mut_ptr().cast(),
         iov_len: buffer.len(),
@@ -345,70 +252,49 @@ pub(super) fn receive(
     let mut header: libc::msghdr = unsafe { zeroed() };
     header.msg_iov = &raw mut part;
     header.msg_iovlen = 1;
-    header.msg_control = control.as_mut_ptr().cast();
-    header.msg_controllen = size_of::<[u64; 8]>() as _;
+    header.msg_control = (&raw mut rights).cast();
+    header.msg_controllen = size_of::<Rights>() as _;
+    let flags = libc::MSG_CMSG_CLOEXEC;
     // SAFETY: every pointer in the header is to a live local or to the caller's buffer, with its length.
-    let n = unsafe { libc::recvmsg(socket, &raw mut header, libc::MSG_CMSG_CLOEXEC) };
-    let n = Errno::result(n)?;
+    let n = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut header, flags) };
+    let n = Errno::result(n)? as usize;
+    // Zero where no descriptors came.
+    let length = (rights.header.cmsg_len as usize).saturating_sub(size_of::<libc::cmsghdr>());
+    let mut fds = [const { None }; 4];
+    for (slot, fd) in fds
+        .iter_mut()
+        .zip(rights.fds)
+        .take(length / size_of::<RawFd>())
+    {
+        // SAFETY: the kernel has just put it into this process's table for this message.
+        *slot = Some(unsafe { OwnedFd::from_raw_fd(fd) });
+    }
     if header.msg_flags & libc::MSG_CTRUNC != 0 {
         return Err(Errno::EMSGSIZE);
     }
-    *fds = [-1; 4];
-    // SAFETY: the kernel has filled in the header, which is live.
-    let first = unsafe { libc::CMSG_FIRSTHDR(&raw const header) };
-    if !first.is_null() {
-        // SAFETY: the macro gave a pointer into `control`, where the kernel wrote a whole header.
-        let data = unsafe { libc::CMSG_DATA(first) };
-        // SAFETY: as above.
-        let length = unsafe { (*first).cmsg_len } as usize;
-        let count = length.saturating_sub(data as usize - first as usize) / size_of::<RawFd>();
-        for (index, slot) in fds.iter_mut().enumerate().take(count) {
-            // SAFETY: `index` is below the number of descriptors that the kernel says it wrote.
-            *slot = unsafe { ptr::read_unaligned(data.cast::<RawFd>().add(index)) };
-        }
-    }
-    Ok((n > 0).then_some(n as usize))
-}
-
-/// A file in memory with `bytes` in it, to hand a program to init whatever its size (memfd_create(2)).
-///
-/// # Errors
-/// Those of memfd_create(2) and write(2).
-pub(super) fn memory_file(bytes: &[u8]) -> io::Result<OwnedFd> {
-    // SAFETY: the name is NUL-terminated.
-    let fd = unsafe { libc::memfd_create(c"cowherd-program".as_ptr(), libc::MFD_CLOEXEC) };
-    let fd = Errno::result(fd)?;
-    // SAFETY: the descriptor was just made and belongs to nobody else.
-    let file = unsafe { OwnedFd::from_raw_fd(fd) };
-    let mut file = std::fs::File::from(file);
-    io::Write::write_all(&mut file, bytes)?;
-    Ok(file.into())
+    Ok((n > 0).then_some((n, fds)))
 }
 
 /// A program image mapped into init's memory, its offsets turned into pointers.
 pub(super) struct Image {
-    base: *mut u8,
-    length: usize,
+    words: &'static [usize],
 }
 
 /// The words at the head of an image; see `image.rs` for the layout.
 pub(super) const IMAGE_HEAD: usize = 6;
 
 impl Image {
-    /// Maps the image in `fd` and relocates it. The image comes from our own parent, which
+    /// Maps the image in `file` and relocates it. The image comes from our own parent, which
     /// `image.rs` made; its offsets are checked against its length all the same.
     ///
     /// # Errors
     /// `EINVAL` for an image that isn't one, `ENOMEM` without memory.
-    pub(super) fn map(fd: RawFd) -> Result<Self, Errno> {
-        // SAFETY: `stat` is plain data, for which all zeroes is a value.
-        let mut status: libc::stat = unsafe { zeroed() };
-        // SAFETY: the structure is live.
-        Errno::result(unsafe { libc::fstat(fd, &raw mut status) })?;
-        let length = status.st_size as usize;
-        if length < IMAGE_HEAD * 8 {
+    pub(super) fn map(file: &OwnedFd) -> Result<Self, Errno> {
+        let count = nix::sys::stat::fstat(file)?.st_size as usize / size_of::<usize>();
+        if count < IMAGE_HEAD {
             return Err(Errno::EINVAL);
         }
+        let (length, fd) = (count * size_of::<usize>(), file.as_raw_fd());
         let access = libc::PROT_READ | libc::PROT_WRITE;
         // SAFETY: a new private mapping of a file that nobody shrinks: the parent has closed it or
         // never touches it again.
@@ -416,50 +302,57 @@ impl Image {
         if base == libc::MAP_FAILED {
             return Err(Errno::last());
         }
-        let image = Self {
-            base: base.cast(),
-            length,
-        };
-        let pointers = (0..4).try_fold(0_usize, |sum, n| sum.checked_add(image.word(n)));
-        let pointers = pointers.ok_or(Errno::EINVAL)?;
-        if pointers.saturating_add(IMAGE_HEAD).saturating_mul(8) > length {
-            return Err(Errno::EINVAL);
-        }
-        // The last byte ends the last string, so every string inside ends inside.
-        // SAFETY: the index is the mapping's last.
-        if unsafe { *image.base.add(length - 1) } != 0 {
-            return Err(Errno::EINVAL);
-        }
-        for index in IMAGE_HEAD..IMAGE_HEAD + pointers {
-            let offset = image.word(index);
-            if offset >= length {
-                return Err(Errno::EINVAL);
-            }
-            if offset != 0 {
-                // SAFETY: the offset was checked; the word lies in the mapping, which is writable.
-                unsafe { *image.base.cast::<*mut u8>().add(index) = image.base.add(offset) };
-            }
-        }
-        Ok(image)
+        // SAFETY: the mapping is as long as that, page-aligned, and until it is unmapped this value's own.
+        let words = unsafe { std::slice::from_raw_parts_mut(base.cast::<usize>(), count) };
+        let good = relocate(words, base as usize);
+        // From here on it is unmapped with the value.
+        let image = Self { words };
+        good.map(|()| image)
     }
 
-    /// The word at `index`: counts of candidates, arguments, variables and folders, then flags.
-    pub(super) fn word(&self, index: usize) -> usize {
-        debug_assert!((index + 1) * 8 <= self.length, "a word of the head");
-        // SAFETY: callers stay below the head's length or the count that `map` has checked.
-        unsafe { *self.base.cast::<usize>().add(index) }
+    /// The word at `index` of the head: counts of candidates, arguments, variables and folders.
+    fn word(&self, index: usize) -> usize {
+        self.words[index]
     }
 
-    fn pointer(&self, index: usize) -> *const *const c_char {
-        // SAFETY: callers stay within the pointers that `map` has checked.
-        unsafe { self.base.cast::<*const c_char>().add(IMAGE_HEAD + index) }.cast_const()
+    /// The pointers from `index` on; `relocate` has counted them.
+    fn pointers(&self, index: usize) -> *const *const c_char {
+        self.words[IMAGE_HEAD + index..].as_ptr().cast()
     }
+
+    fn string(&self, index: usize) -> &CStr {
+        // SAFETY: callers stay within the pointers that `relocate` has counted.
+        let start = unsafe { *self.pointers(index) };
+        // SAFETY: `relocate` made it point into the mapping, whose last byte is a NUL.
+        unsafe { CStr::from_ptr(start) }
+    }
+}
+
+/// Turns the offsets of an image that lies at `base` into addresses.
+fn relocate(words: &mut [usize], base: usize) -> Result<(), Errno> {
+    let length = size_of_val(words);
+    // The last byte ends the last string, so every string inside ends inside.
+    let last = words
+        .last()
+        .map_or(1, |word| word.to_ne_bytes()[size_of::<usize>() - 1]);
+    let sum = |sum: usize, count: &usize| sum.checked_add(*count);
+    let count = words[..4].iter().try_fold(0, sum).ok_or(Errno::EINVAL)?;
+    let pointers = words[IMAGE_HEAD..].get_mut(..count);
+    for pointer in pointers.filter(|_| last == 0).ok_or(Errno::EINVAL)? {
+        match *pointer {
+            0 => {}
+            offset if offset < length => *pointer = base + offset,
+            _ => return Err(Errno::EINVAL),
+        }
+    }
+    Ok(())
 }
 
 impl Drop for Image {
     fn drop(&mut self) {
+        let base = self.words.as_ptr().cast_mut().cast();
         // SAFETY: the mapping is this value's own, and no pointer into it outlives a spawn.
-        unsafe { libc::munmap(self.base.cast(), self.length) };
+        unsafe { libc::munmap(base, size_of_val(self.words)) };
     }
 }
 
@@ -473,11 +366,20 @@ pub(super) enum Session {
     Foreground,
 }
 
+/// Why a program was not executed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum NotStarted {
+    /// Its working folder can't be entered.
+    Folder(Errno),
+    /// Anything else.
+    Program(Errno),
+}
+
 struct Spawn<'a> {
     image: &'a Image,
-    stdio: [RawFd; 3],
+    stdio: [&'a OwnedFd; 3],
     session: Session,
-    error: c_int,
+    failure: Option<NotStarted>,
 }
 
 /// A stack of 64 KiB, in units that have the alignment that the ABIs want.
@@ -491,28 +393,32 @@ static mut SPAWN_STACK: Stack = [0; 4 * 1024];
 ///
 /// # Errors
 /// The first error on the way to `execve`, or its own.
-pub(super) fn spawn(image: &Image, stdio: [RawFd; 3], session: Session) -> Result<Pid, Errno> {
+pub(super) fn spawn(
+    image: &Image,
+    stdio: [&OwnedFd; 3],
+    session: Session,
+) -> Result<i32, NotStarted> {
     let mut spawn = Spawn {
         image,
         stdio,
         session,
-        error: 0,
+        failure: None,
     };
     let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
-    // SAFETY: only init spawns, it has one thread, and with CLONE_VFORK it sleeps until the child
-    // has left this stack by execve or _exit: the static is never used twice at once. The pointer
-    // is one past the end, as stacks grow down.
-    let top = unsafe { (&raw mut SPAWN_STACK).add(1) };
+    // One past the end, as stacks grow down.
+    let top = (&raw mut SPAWN_STACK).wrapping_add(1);
     let argument = (&raw mut spawn).cast::<c_void>();
-    // SAFETY: as above; `spawn` lives on init's stack, which CLONE_VM shares, until the child is done.
+    // SAFETY: only init spawns, it has one thread, and with CLONE_VFORK it sleeps until the child has
+    // left this stack by execve or _exit: the static is never used twice at once, and `spawn`, on the
+    // stack that CLONE_VM shares, lives until then.
     let pid = unsafe { libc::clone(run_spawned, top.cast(), flags, argument) };
-    let pid = Errno::result(pid)?;
-    match spawn.error {
-        0 => Ok(Pid::from_raw(pid)),
-        error => {
+    let pid = Errno::result(pid).map_err(NotStarted::Program)?;
+    match spawn.failure {
+        None => Ok(pid),
+        Some(failure) => {
             // SAFETY: the child has ended by itself; its status isn't asked for.
             unsafe { libc::waitpid(pid, ptr::null_mut(), 0) };
-            Err(Errno::from_raw(error))
+            Err(failure)
         }
     }
 }
@@ -520,54 +426,43 @@ pub(super) fn spawn(image: &Image, stdio: [RawFd; 3], session: Session) -> Resul
 extern "C" fn run_spawned(argument: *mut c_void) -> c_int {
     // SAFETY: `spawn` above passes a pointer to a live `Spawn` that nobody else uses meanwhile.
     let spawn = unsafe { &mut *argument.cast::<Spawn<'_>>() };
-    spawn.error = execute(spawn) as c_int;
+    spawn.failure = Some(execute(spawn));
     127
 }
 
 /// Turns this process into the program; comes back only with an error.
-fn execute(spawn: &Spawn<'_>) -> Errno {
+fn execute(spawn: &Spawn<'_>) -> NotStarted {
+    let [input, output, error] = spawn.stdio;
     match spawn.session {
-        // SAFETY: setsid takes nothing.
-        Session::Own => drop(unsafe { libc::setsid() }),
+        Session::Own => drop(unistd::setsid()),
         Session::Foreground => {
-            // SAFETY: zeroes name this process.
-            unsafe { libc::setpgid(0, 0) };
-            // SAFETY: SIG_IGN is a valid disposition; it is put back below. A process that is not
-            // yet in the foreground would be stopped by tcsetpgrp otherwise (tcsetpgrp(3)).
-            unsafe { libc::signal(libc::SIGTTOU, libc::SIG_IGN) };
-            // SAFETY: takes nothing.
-            let own = unsafe { libc::getpid() };
-            // SAFETY: plain numbers; on something that is no terminal it answers ENOTTY.
-            unsafe { libc::tcsetpgrp(spawn.stdio[0], own) };
-            // SAFETY: SIG_DFL is a valid disposition.
-            unsafe { libc::signal(libc::SIGTTOU, libc::SIG_DFL) };
+            let _ = unistd::setpgid(Pid::from_raw(0), Pid::from_raw(0));
+            // A process that is not yet in the foreground would be stopped for asking, unless the signal
+            // is blocked (tcsetpgrp(3)). Something that is no terminal answers ENOTTY.
+            let _ = SigSet::all().thread_block();
+            let _ = unistd::tcsetpgrp(input, unistd::getpid());
         }
     }
     // Received descriptors are above 2, so that none of these steps on another.
-    for (target, fd) in spawn.stdio.iter().enumerate() {
-        if let Err(error) = duplicate_to(*fd, target as RawFd) {
-            return error;
-        }
+    let stdio = unistd::dup2_stdin(input)
+        .and_then(|()| unistd::dup2_stdout(output))
+        .and_then(|()| unistd::dup2_stderr(error));
+    if let Err(errno) = stdio {
+        return NotStarted::Program(errno);
     }
     let image = spawn.image;
     let [candidates, arguments, variables, folders] = [0, 1, 2, 3].map(|n| image.word(n));
-    if folders > 0 {
-        // SAFETY: the index is of the first folder, a NUL-terminated string in the mapping.
-        let folder = unsafe { *image.pointer(candidates + arguments + variables) };
-        // SAFETY: as above.
-        if unsafe { libc::chdir(folder) } != 0 {
-            return Errno::last();
-        }
+    if folders > 0
+        && let Err(errno) = unistd::chdir(image.string(candidates + arguments + variables))
+    {
+        return NotStarted::Folder(errno);
     }
-    // SAFETY: a zeroed set is a valid, empty one on Linux.
-    let none: libc::sigset_t = unsafe { zeroed() };
-    restore_signals(&none);
+    let _ = SigSet::empty().thread_set_mask();
     let mut error = Errno::ENOENT;
     for candidate in 0..candidates {
-        // SAFETY: the candidates are the first pointers, checked by `map`.
-        let path = unsafe { *image.pointer(candidate) };
-        let argv = image.pointer(candidates);
-        let envp = image.pointer(candidates + arguments);
+        let path = image.string(candidate).as_ptr();
+        let argv = image.pointers(candidates);
+        let envp = image.pointers(candidates + arguments);
         // SAFETY: both arrays end with a null pointer, which `image.rs` counts among them.
         unsafe { libc::execve(path, argv, envp) };
         let now = Errno::last();
@@ -575,33 +470,8 @@ fn execute(spawn: &Spawn<'_>) -> Errno {
         match now {
             Errno::ENOENT | Errno::ENOTDIR => {}
             Errno::EACCES => error = now,
-            _ => return now,
+            _ => return NotStarted::Program(now),
         }
     }
-    error
-}
-
-/// Puts this process back in the foreground of the terminal on its standard input, after a program in
-/// a container had it; does nothing where there is no terminal (tcsetpgrp(3)).
-pub fn take_terminal_back() {
-    // SAFETY: SIG_IGN is a valid disposition. A process in the background is stopped by tcsetpgrp
-    // otherwise, and the one call that wants the signal ignored is the next.
-    let before = unsafe { libc::signal(libc::SIGTTOU, libc::SIG_IGN) };
-    // SAFETY: takes nothing.
-    let own = unsafe { libc::getpgrp() };
-    // SAFETY: plain numbers; on something that is no terminal it answers ENOTTY.
-    unsafe { libc::tcsetpgrp(0, own) };
-    // SAFETY: the disposition that `signal` gave back.
-    unsafe { libc::signal(libc::SIGTTOU, before) };
-}
-
-/// Borrows descriptor `fd` for as long as init lives: its control socket and signal descriptor.
-pub(super) fn borrow_for_life(fd: RawFd) -> BorrowedFd<'static> {
-    // SAFETY: only called by init on the two descriptors that it never closes.
-    unsafe { BorrowedFd::borrow_raw(fd) }
-}
-
-/// The number of a descriptor, for the list of ops.
-pub(super) fn number(fd: &impl AsRawFd) -> RawFd {
-    fd.as_raw_fd()
+    NotStarted::Program(error)
 }
