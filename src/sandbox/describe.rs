@@ -241,7 +241,7 @@ impl Sandbox {
         ops.folder(Path::new(SCRATCH), 0o700, owner)?;
         if let Some(scratch) = &self.scratch {
             ops.bind(scratch, Path::new(SCRATCH), MsFlags::empty())?;
-            ops.writable(Path::new(SCRATCH), false)?;
+            ops.writable(Path::new(SCRATCH))?;
         }
         ops.folder(&Path::new(RUN).join("empty"), 0o500, owner)?;
         for folder in &self.folders {

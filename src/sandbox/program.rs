@@ -64,7 +64,7 @@ impl Program {
         if let Some(op) = self.ops.get_mut(index)
             && !op.takes_control()
         {
-            *op = Op::DefaultSignals;
+            *op = Op::Defaults;
         }
     }
 }
