@@ -9,7 +9,6 @@ use std::fs::File;
 
 pub(crate) use abilities::{postgres, require, userns};
 pub(crate) use alone::{alone, alone_under, alone_with_ipc};
-pub(crate) use project::{Finished, Project};
 pub(crate) use project::{Finished, Project, Started};
 
 /// All that is in a file; its position stays where it is, as who writes to it may share it.
