@@ -56,21 +56,19 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("libc", &["sandbox/sys.rs", "engine/sqlite_mapped.rs"]),
     (
         "nix",
-        &[
-            "sandbox",
-            "disk",
-            "container",
-            "doctor",
-            "schedule/signals.rs",
-        ],
+        &["sandbox", "disk", "container", "doctor", "schedule"],
     ),
+    ("postgres", &["front", "front.rs", "lib.rs"]),
     ("quick_junit", &["report/junit.rs"]),
     ("reflink_copy", &["disk"]),
     (
         "rusqlite",
         &["engine/sqlite*", "store/history.rs", "lib.rs"],
     ),
-    ("rustix", &["disk/xattr.rs", "report/progress.rs"]),
+    (
+        "rustix",
+        &["disk/xattr.rs", "report/progress.rs", "sandbox"],
+    ),
     ("saphyr_parser", &["spec/yaml.rs"]),
     ("serde", &["*"]),
     ("serde_json", &["store", "report/json.rs", "cli"]),

@@ -11,9 +11,11 @@ use nix::sched::CloneFlags;
 
 use super::cgroup::Group;
 use super::identity::Identity;
+use super::idmap;
+use super::init::CONTROL;
 use super::mounted;
 use super::ops::{Ops, text};
-use super::program::{NO_SUID, Op, Program, READ_ONLY};
+use super::program::{MAP, NO_SUID, Op, Program, READ_ONLY};
 
 /// The private folder of every container: sockets, data directories, Cowherd's own programs.
 pub const RUN: &str = "/run/cowherd";
@@ -177,7 +179,15 @@ impl Sandbox {
         ops.push(Op::TakeControl {
             fd: control.as_fd().as_raw_fd(),
         });
-        ops.push(Op::CloseOthers);
+        let map = self.map_of_owners();
+        if let Some(map) = map {
+            ops.push(Op::TakeMap {
+                fd: idmap::namespace(map)?,
+            });
+        }
+        ops.push(Op::CloseOthers {
+            from: if map.is_some() { MAP } else { CONTROL } + 1,
+        });
         ops.push(Op::Defaults);
         let mut namespaces = CloneFlags::CLONE_NEWNS
             | CloneFlags::CLONE_NEWPID
@@ -304,7 +314,12 @@ impl Sandbox {
                 Ok(())
             }
             View::Copy => {
-                let overlay = project_overlay(folder, staged);
+                let mut overlay = project_overlay(folder, staged);
+                if self.map_of_owners().is_some() {
+                    overlay.from = Path::new(RUN).join("mapped");
+                    ops.folder(&overlay.from, 0o755, Some(self.identity.user()))?;
+                    ops.mapped(folder, &overlay.from)?;
+                }
                 ops.overlay(&overlay, Some(self.identity.user()))?;
                 // An overlay ends where another file system begins: those are shown as they are.
                 for mount in mounted::below(folder)? {
@@ -314,6 +329,21 @@ impl Sandbox {
                 Ok(())
             }
         }
+    }
+
+    /// Whose files of the project are shown as whose, where root runs tests as another user: a copy-on-write
+    /// view is theirs to change then, as it is an ordinary user's.
+    fn map_of_owners(&self) -> Option<idmap::Map> {
+        let Some((folder, false)) = &self.project else {
+            return None;
+        };
+        // One that isn't there is said to be missing when it is mounted.
+        let Ok(status) = fs::metadata(folder) else {
+            return None;
+        };
+        let owner = (status.uid(), status.gid());
+        let user = self.identity.user();
+        (self.identity.is_root() && owner != user).then_some((owner, user))
     }
 
     /// Moves a staged folder to its own path, making the way to it where a private mount hides it

@@ -18,6 +18,7 @@ pub mod cgroup;
 mod describe;
 mod error;
 mod identity;
+mod idmap;
 mod image;
 mod init;
 mod message;

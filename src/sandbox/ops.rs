@@ -96,6 +96,15 @@ impl Ops {
         Ok(())
     }
 
+    /// The folder `source` at `target`, its owners mapped.
+    pub(super) fn mapped(&mut self, source: &Path, target: &Path) -> io::Result<()> {
+        self.push(Op::Mapped {
+            source: text(source)?,
+            target: text(target)?,
+        });
+        Ok(())
+    }
+
     /// Makes a mount writable that was bound from a read-only one.
     pub(super) fn writable(&mut self, target: &Path) -> io::Result<()> {
         self.push(Op::Attributes {

@@ -14,6 +14,9 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd;
 
+use rustix::fs::CWD;
+use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
+
 use super::init::CONTROL;
 use super::sys;
 
@@ -76,8 +79,10 @@ pub(super) enum Op {
     JoinGroup { fd: RawFd },
     /// Takes the control socket to its place.
     TakeControl { fd: RawFd },
+    /// Takes the namespace of a map of owners to its place.
+    TakeMap { fd: RawFd },
     /// Closes every other descriptor; `/dev/null` is the standard input, output and error.
-    CloseOthers,
+    CloseOthers { from: RawFd },
     /// Gives every signal its default action, and new files the usual mode.
     Defaults,
     /// Writes a file of `/proc`.
@@ -97,6 +102,9 @@ pub(super) enum Op {
         clear: u64,
         recursive: bool,
     },
+    /// The folder `source` at `target`, its owner's files shown as the map says, where its file system
+    /// can do that.
+    Mapped { source: CString, target: CString },
     /// A folder, if there is none.
     MakeFolder {
         path: CString,
@@ -134,7 +142,8 @@ impl Op {
             Self::JoinGroup { fd } => unistd::write(sys::borrow(*fd), b"0").map(drop),
             // No program of the container may speak for its init, so it doesn't survive an execve.
             Self::TakeControl { fd } => sys::move_to(*fd, CONTROL),
-            Self::CloseOthers => close_others(),
+            Self::TakeMap { fd } => sys::move_to(*fd, MAP),
+            Self::CloseOthers { from } => close_others(*from),
             Self::Defaults => defaults(),
             Self::Write { path, bytes } => {
                 let file = open(
@@ -164,6 +173,7 @@ impl Op {
                 clear,
                 recursive,
             } => sys::mount_attributes(target, *set, *clear, *recursive),
+            Self::Mapped { source, target } => mapped(source, target),
             Self::MakeFolder { path, mode, owner } => make_folder(path, *mode, *owner),
             Self::MakeFile { path } => {
                 let flags = OFlag::O_CREAT | OFlag::O_CLOEXEC;
@@ -192,9 +202,30 @@ impl Op {
     }
 }
 
-fn close_others() -> Result<(), Errno> {
+/// Where the namespace of a map of owners is until the map is made.
+pub(super) const MAP: RawFd = CONTROL + 1;
+
+fn mapped(source: &CStr, target: &CStr) -> Result<(), Errno> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    let tree = open_tree(CWD, source, flags).map_err(errno)?;
+    let mapped = sys::map_owners(&tree, MAP);
+    unistd::close(MAP)?;
+    match mapped {
+        // Its files are then shown as they are: readable, where their modes allow it.
+        Ok(()) | Err(Errno::EINVAL | Errno::EPERM) => {}
+        Err(errno) => return Err(errno),
+    }
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
+    move_mount(&tree, c"", CWD, target, flags).map_err(errno)
+}
+
+fn errno(error: rustix::io::Errno) -> Errno {
+    Errno::from_raw(error.raw_os_error())
+}
+
+fn close_others(from: RawFd) -> Result<(), Errno> {
     // First, as there may be no room for another one.
-    sys::close_from(CONTROL as u32 + 1)?;
+    sys::close_from(from as u32)?;
     let null = open(c"/dev/null", OFlag::O_RDWR, Mode::empty())?;
     unistd::dup2_stdin(&null)?;
     unistd::dup2_stdout(&null)?;
@@ -246,7 +277,9 @@ impl fmt::Display for Op {
         match self {
             Self::JoinGroup { .. } => write!(f, "enter the container's cgroup"),
             Self::TakeControl { .. } => write!(f, "take the control socket"),
-            Self::CloseOthers => write!(f, "close inherited descriptors"),
+            Self::TakeMap { .. } => write!(f, "take the map of owners"),
+            Self::Mapped { source, .. } => write!(f, "mount {} for the tests' user", text(source)),
+            Self::CloseOthers { .. } => write!(f, "close inherited descriptors"),
             Self::Defaults => write!(f, "reset signals and the file mode mask"),
             Self::Write { path, .. } => write!(f, "write {}", text(path)),
             Self::Mount {

@@ -145,19 +145,37 @@ pub(super) fn mount_attributes(
     clear: u64,
     recursive: bool,
 ) -> Result<(), Errno> {
-    let attributes = libc::mount_attr {
-        attr_set: set,
-        attr_clr: clear,
-        propagation: 0,
-        userns_fd: 0,
-    };
     let flags = if recursive { libc::AT_RECURSIVE } else { 0 };
+    set_mount(libc::AT_FDCWD, target, flags, (set, clear, 0))
+}
+
+/// Shows the files of a detached mount as `namespace` maps their owners (`MOUNT_ATTR_IDMAP`).
+///
+/// # Errors
+/// `EINVAL` for a file system that knows no such maps.
+pub(super) fn map_owners(tree: &OwnedFd, namespace: RawFd) -> Result<(), Errno> {
+    let attributes = (libc::MOUNT_ATTR_IDMAP, 0, namespace as u64);
+    set_mount(tree.as_raw_fd(), c"", libc::AT_EMPTY_PATH, attributes)
+}
+
+fn set_mount(
+    at: RawFd,
+    path: &CStr,
+    flags: c_int,
+    (attr_set, attr_clr, userns_fd): (u64, u64, u64),
+) -> Result<(), Errno> {
+    let attributes = libc::mount_attr {
+        attr_set,
+        attr_clr,
+        propagation: 0,
+        userns_fd,
+    };
     // SAFETY: the path is NUL-terminated, the structure is live and its size is passed.
     let done = unsafe {
         libc::syscall(
             libc::SYS_mount_setattr,
-            libc::AT_FDCWD,
-            target.as_ptr(),
+            at,
+            path.as_ptr(),
             flags,
             &raw const attributes,
             size_of::<libc::mount_attr>(),

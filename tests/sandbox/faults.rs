@@ -59,7 +59,7 @@ fn of_everything(folder: &std::path::Path) -> Sandbox {
     };
     sandbox
         .folder("/run/cowherd/db")
-        .overlay(overlay("db", Upper::Memory))
+        .overlay(overlay("db", Upper::Scratch))
         .folder("/run/cowherd/cache")
         .overlay(overlay(
             "cache",

@@ -61,7 +61,7 @@ fn the_topmost_layer_wins_and_folders_are_merged() {
     }
     let root = tempfile::tempdir().expect("a folder");
     let lower = layers(root.path(), &THREE);
-    let mut container = over(overlay(root.path(), lower, Upper::Memory));
+    let mut container = over(overlay(root.path(), lower, Upper::Scratch));
     let seen = prints(
         &mut container,
         &format!("cd {DATA} && cat base over top folder/one folder/three folder/deep/two"),
@@ -80,7 +80,7 @@ fn folders_of_several_layers_are_removed_and_made_again() {
     }
     let root = tempfile::tempdir().expect("a folder");
     let lower = layers(root.path(), &THREE);
-    let mut container = over(overlay(root.path(), lower, Upper::Memory));
+    let mut container = over(overlay(root.path(), lower, Upper::Scratch));
     let seen = prints(
         &mut container,
         &format!(
@@ -125,7 +125,7 @@ fn changes_go_to_the_folder_that_was_given_and_make_the_next_layer() {
     // What was written is a layer like any other.
     fs::rename(draft.join("upper"), root.path().join("layer-3")).expect("a layer");
     lower.insert(0, "layer-3".into());
-    let mut container = over(overlay(root.path(), lower, Upper::Memory));
+    let mut container = over(overlay(root.path(), lower, Upper::Scratch));
     let seen = prints(
         &mut container,
         &format!("cd {DATA} && ls -A . folder && cat folder/four over"),
@@ -147,7 +147,7 @@ fn layers_with_colons_and_commas_in_their_names_are_layers() {
     }
     given(root.path());
     let lower = names.iter().map(PathBuf::from).collect();
-    let mut container = over(overlay(root.path(), lower, Upper::Memory));
+    let mut container = over(overlay(root.path(), lower, Upper::Scratch));
     assert_eq!(
         prints(&mut container, &format!("cat {DATA}/file-*")),
         names.concat()
@@ -166,7 +166,7 @@ fn more_layers_than_fit_in_a_page_are_refused_in_words() {
     let mut sandbox = sandbox();
     sandbox
         .folder("/run/cowherd/db")
-        .overlay(overlay(root.path(), lower, Upper::Memory));
+        .overlay(overlay(root.path(), lower, Upper::Scratch));
     let error = sandbox.start().expect_err("too many layers");
     let SandboxError::Describe(error) = error else {
         panic!("{error:?}");
@@ -192,7 +192,7 @@ fn a_chain_of_ten_layers_is_one_folder() {
         .collect();
     let contents: Vec<&[(&str, &str)]> = contents.iter().map(Vec::as_slice).collect();
     let lower = layers(root.path(), &contents);
-    let mut container = over(overlay(root.path(), lower, Upper::Memory));
+    let mut container = over(overlay(root.path(), lower, Upper::Scratch));
     let seen = prints(&mut container, &format!("cd {DATA} && cat own-* shared"));
     assert_eq!(seen, "0\n1\n2\n3\n4\n5\n6\n7\n8\n9\n9\n");
 }
