@@ -10,6 +10,7 @@ use nix::mount::MsFlags;
 use nix::sched::CloneFlags;
 
 use super::cgroup::Group;
+use super::error::SandboxError;
 use super::identity::Identity;
 use super::idmap;
 use super::init::CONTROL;
@@ -169,8 +170,9 @@ impl Sandbox {
     /// Compiles the description; `control` is the child's end of the control socket.
     ///
     /// # Errors
-    /// A path with a NUL byte in it, or an overlay whose options exceed a page.
-    pub(super) fn compile(&self, control: impl AsFd) -> io::Result<Program> {
+    /// A path with a NUL byte in it, an overlay whose options exceed a page, or a project that can't be
+    /// shown as it was asked for.
+    pub(super) fn compile(&self, control: impl AsFd) -> Result<Program, SandboxError> {
         let mut ops = Ops(Vec::new());
         let (uid, gid) = self.identity.user();
         for fd in &self.group_fds {
@@ -225,7 +227,7 @@ impl Sandbox {
         })
     }
 
-    fn mounts(&self, ops: &mut Ops, uid: u32, gid: u32) -> io::Result<()> {
+    fn mounts(&self, ops: &mut Ops, uid: u32, gid: u32) -> Result<(), SandboxError> {
         let owner = Some((uid, gid));
         ops.push(Op::Mount {
             source: None,
@@ -298,10 +300,16 @@ impl Sandbox {
     }
 
     /// Sets `folder` up aside, where the private mounts to come don't hide it yet.
-    fn stage(&self, ops: &mut Ops, folder: &Path, view: View, staged: &Path) -> io::Result<()> {
+    fn stage(
+        &self,
+        ops: &mut Ops,
+        folder: &Path,
+        view: View,
+        staged: &Path,
+    ) -> Result<(), SandboxError> {
         ops.folder(staged, 0o755, Some(self.identity.user()))?;
         match view {
-            View::ReadOnly => ops.bind(folder, staged, MsFlags::MS_REC),
+            View::ReadOnly => ops.bind(folder, staged, MsFlags::MS_REC)?,
             View::Host => {
                 ops.bind(folder, staged, MsFlags::MS_REC)?;
                 ops.writable(staged)?;
@@ -311,9 +319,17 @@ impl Sandbox {
                         ops.writable(&staged.join(mount.inside))?;
                     }
                 }
-                Ok(())
             }
             View::Copy => {
+                let mounts = mounted::below(folder)?;
+                // In a user namespace a mount can't be separated from those inside it (mount_namespaces(7)),
+                // which is what overlayfs does to its layers.
+                if let (false, Some(mount)) = (self.identity.is_root(), mounts.first()) {
+                    return Err(SandboxError::MountedInside {
+                        folder: folder.to_owned(),
+                        inside: mount.inside.clone(),
+                    });
+                }
                 let mut overlay = project_overlay(folder, staged);
                 if self.map_of_owners().is_some() {
                     overlay.from = Path::new(RUN).join("mapped");
@@ -322,13 +338,13 @@ impl Sandbox {
                 }
                 ops.overlay(&overlay, Some(self.identity.user()))?;
                 // An overlay ends where another file system begins: those are shown as they are.
-                for mount in mounted::below(folder)? {
+                for mount in mounts {
                     let (source, target) = (folder.join(&mount.inside), staged.join(&mount.inside));
                     ops.bind(&source, &target, MsFlags::empty())?;
                 }
-                Ok(())
             }
         }
+        Ok(())
     }
 
     /// Whose files of the project are shown as whose, where root runs tests as another user: a copy-on-write

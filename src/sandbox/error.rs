@@ -11,7 +11,7 @@ use nix::errno::Errno;
 pub enum SandboxError {
     /// The description can't be compiled.
     #[error("can't describe the container to the kernel")]
-    Describe(#[source] io::Error),
+    Describe(#[from] io::Error),
     /// `clone` failed.
     #[error("can't create the container's namespaces")]
     Clone(#[source] Errno),
@@ -25,6 +25,18 @@ pub enum SandboxError {
         /// Why.
         #[source]
         errno: Errno,
+    },
+    /// An ordinary user asked for a copy-on-write view of a folder with another file system in it.
+    #[error(
+        "can't show a copy of {}: another file system is mounted in it, on {}",
+        folder.display(),
+        inside.display()
+    )]
+    MountedInside {
+        /// The folder.
+        folder: PathBuf,
+        /// What is mounted, relative to it.
+        inside: PathBuf,
     },
     /// A program couldn't be executed.
     #[error("can't run {program}{}", inside(folder.as_deref()))]
@@ -82,6 +94,10 @@ impl SandboxError {
             }
             Self::Clone(Errno::ENOMEM) => "there is too little memory: use fewer jobs (-j)",
             Self::Step { .. } => "`cowherd doctor` tries each part and says what this host refuses",
+            Self::MountedInside { .. } => {
+                "the kernel lets only root lay a copy over it: use `files: host` (`exec --host-files`), or mount \
+                 it elsewhere"
+            }
             Self::Spawn {
                 folder: Some(_), ..
             } => "is the folder there in the container too, and may other users enter it?",

@@ -102,9 +102,7 @@ impl Sandbox {
             SockFlag::SOCK_CLOEXEC,
         );
         let (ours, theirs) = pair.map_err(|errno| SandboxError::Conversation(errno.into()))?;
-        let mut program = self
-            .compile(theirs.as_fd())
-            .map_err(SandboxError::Describe)?;
+        let mut program = self.compile(theirs.as_fd())?;
         change(&mut program);
         let control = theirs.as_raw_fd();
         let pid = sys::clone_process(program.namespaces, || init::run(&program, control))

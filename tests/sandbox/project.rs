@@ -5,8 +5,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use cowherd::sandbox::{Running, SandboxError};
+use nix::mount::MsFlags;
 
-use super::{given, line, prints, run, sandbox};
+use super::{given, identity, line, prints, run, sandbox};
 use crate::support::{alone_under, require, userns};
 
 /// A folder with a file, a folder with a file in it, and nothing else.
@@ -234,42 +235,39 @@ fn file_systems_mounted_below_a_project() {
     if !userns() {
         return;
     }
-    // A mount namespace of the test's own, with two file systems in the project.
-    let wrapper: &[&str] = if identity_is_root() {
-        &["unshare", "--mount", "--propagation", "private"]
-    } else {
-        &["unshare", "--mount", "--map-root-user"]
+    let root = identity().is_root();
+    // A mount namespace of the test's own, in which it may mount.
+    let wrapper: &[&str] = match root {
+        true => &["unshare", "--mount"],
+        false => &[
+            "unshare",
+            "--user",
+            "--map-current-user",
+            "--keep-caps",
+            "--mount",
+        ],
     };
-    if !identity_is_root() {
-        return;
-    }
     alone_under(
         wrapper,
         "sandbox::project::file_systems_mounted_below_a_project",
         || {
-            let root = tempfile::tempdir().expect("a folder");
-            let folder = filled(root.path().join("a project"));
-            let mount = |options: &str, name: &str| {
+            let none = None::<&str>;
+            let parent = tempfile::tempdir().expect("a folder");
+            let folder = filled(parent.path().join("a project"));
+            let mount = |name: &str| {
                 let target = folder.join(name);
                 fs::create_dir_all(&target).expect("a folder");
-                let status = std::process::Command::new("mount")
-                    .args(["-t", "tmpfs", "-o", options, "none"])
-                    .arg(&target)
-                    .status();
-                assert!(status.expect("mount").success());
+                let kind = Some("tmpfs");
+                nix::mount::mount(kind, &target, kind, MsFlags::empty(), Some("mode=777"))
+                    .expect("a mount");
+                fs::write(target.join("kept"), "kept\n").expect("a file");
                 target
             };
-            let open = mount("mode=777", "an open one");
-            fs::write(open.join("kept"), "kept\n").expect("a file");
-            let closed = mount("mode=777", "closed");
-            fs::write(closed.join("kept"), "kept\n").expect("a file");
-            let read_only = std::process::Command::new("mount")
-                .args(["-o", "remount,bind,ro"])
-                .arg(&closed)
-                .status();
-            assert!(read_only.expect("mount").success());
-            let nested = mount("mode=777", "an open one/nested");
-            fs::write(nested.join("kept"), "kept\n").expect("a file");
+            let open = mount("an open one");
+            let closed = mount("closed");
+            let flags = MsFlags::MS_REMOUNT | MsFlags::MS_BIND | MsFlags::MS_RDONLY;
+            nix::mount::mount(none, &closed, none, flags, none).expect("a read-only mount");
+            let nested = mount("an open one/nested");
 
             let mut host = with_project(&folder, true);
             there(
@@ -290,6 +288,25 @@ fn file_systems_mounted_below_a_project() {
                 "{printed}"
             );
 
+            if !root {
+                let error = sandbox()
+                    .project(&folder, false)
+                    .start()
+                    .expect_err("no copy");
+                assert!(
+                    matches!(error, SandboxError::MountedInside { .. }),
+                    "{error:?}"
+                );
+                assert_eq!(
+                    error.to_string(),
+                    format!(
+                        "can't show a copy of {}: another file system is mounted in it, on an open one",
+                        folder.display()
+                    )
+                );
+                assert!(error.hint().expect("a hint").contains("files: host"));
+                return;
+            }
             let mut copy = with_project(&folder, false);
             let seen = there(
                 &mut copy,
@@ -309,10 +326,6 @@ fn file_systems_mounted_below_a_project() {
             assert!(folder.join("file").exists() && open.join("kept").exists());
         },
     );
-}
-
-fn identity_is_root() -> bool {
-    super::identity().is_root()
 }
 
 #[test]
