@@ -196,3 +196,35 @@ fn a_chain_of_ten_layers_is_one_folder() {
     let seen = prints(&mut container, &format!("cd {DATA} && cat own-* shared"));
     assert_eq!(seen, "0\n1\n2\n3\n4\n5\n6\n7\n8\n9\n9\n");
 }
+
+#[test]
+fn scratch_on_disk_carries_every_writable_layer() {
+    if !userns() {
+        return;
+    }
+    let root = tempfile::tempdir().expect("a folder");
+    let lower = layers(root.path(), &THREE);
+    let scratch = tempfile::tempdir().expect("a folder");
+    given(scratch.path());
+    let mut sandbox = sandbox();
+    sandbox
+        .folder("/run/cowherd/db")
+        .overlay(overlay(root.path(), lower, Upper::Scratch))
+        .project(root.path(), false)
+        .scratch(scratch.path());
+    let mut container = sandbox.start().expect("a container");
+    let change = format!(
+        "cd {DATA} && rm -r folder && mkdir folder && echo data > new && cd '{}' && echo project > new",
+        root.path().display()
+    );
+    prints(&mut container, &change);
+    let written = |name: &str| {
+        let path = scratch.path().join(name).join("upper/new");
+        fs::read_to_string(path).expect("what was written")
+    };
+    assert_eq!(
+        (&*written("db"), &*written("project")),
+        ("data\n", "project\n")
+    );
+    assert!(!root.path().join("new").exists());
+}
