@@ -35,11 +35,17 @@ pub(super) use store::{Gc, Inspect, List};
 )]
 pub(crate) struct Args {
     /// Say more: what is decided (-v), what is done (-vv), everything (-vvv).
-    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    #[arg(short, long, action = clap::ArgAction::Count, global = true, display_order = 900)]
     pub(super) verbose: u8,
 
     /// When to use colours.
-    #[arg(long, value_name = "WHEN", default_value = "auto", global = true)]
+    #[arg(
+        long,
+        value_name = "WHEN",
+        default_value = "auto",
+        global = true,
+        display_order = 901
+    )]
     pub(super) color: ColorChoice,
 
     #[command(subcommand)]
@@ -145,7 +151,7 @@ pub(super) struct Build {
     cowherd exec --host-files -- pg_dump -f dump.sql\n\n\
     The command finds the database by DATABASE_URL and the engine's own variables (PGHOST, …). It sees \
     a copy-on-write view of the project's folder: what it writes is gone when it ends.\n\
-    Exit codes: the command's own, 128+n when signal n ended it.")]
+    Exit codes: the command's own, 128+n when signal n ended it, 127 when it can't be found.")]
 pub(super) struct Exec {
     #[command(flatten)]
     pub(super) spec: SpecFile,
@@ -167,7 +173,7 @@ pub(super) struct Exec {
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     cowherd shell                            look around in the only snapshot\n  \
-    cowherd shell -s shop                    the same in `shop`\n  \
+    cowherd shell -s shop                    the same in shop\n  \
     echo 'select 1' | cowherd shell          the client reads its standard input\n\n\
     Whatever is changed is gone when the client ends. Exit codes: the client's own.")]
 pub(super) struct Shell {

@@ -1,16 +1,17 @@
 //! `cowherd exec`: one command in one fresh container.
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::ColorChoice;
-use cowherd::container::{Container, Ended, Services, Setup, State, Writable};
+use cowherd::container::{Container, ContainerError, Ended, Services, Setup, State, Writable};
 use cowherd::project::{Project, ProjectError, test_environment};
-use cowherd::sandbox::{Command, take_terminal_back};
+use cowherd::sandbox::{Command, SandboxError, take_terminal_back};
 use cowherd::schedule::{self, Stop};
 
 use super::args;
-use super::failure::Usage;
+use super::failure::Refusal;
 
 pub(super) fn exec(args: &args::Exec, color: ColorChoice) -> anyhow::Result<ExitCode> {
     let project = Project::open(args.spec.file.as_deref())?;
@@ -35,7 +36,8 @@ pub(super) fn one_name<'a>(project: &'a Project, name: Option<&'a str>) -> anyho
                 .iter()
                 .map(|snapshot| snapshot.name.as_str())
                 .collect();
-            Err(Usage {
+            Err(Refusal {
+                code: 2,
                 message: "can't tell which snapshot is meant".to_owned(),
                 hint: format!("name one of {}", names.join(", ")),
             }
@@ -104,9 +106,35 @@ pub(super) fn in_container(
     ];
     let ended = container.run(&command, stdio, None, Some(stop.killed()));
     take_terminal_back();
-    let code = match ended? {
+    let ended = match ended {
+        Err(ContainerError::Sandbox(error @ SandboxError::Spawn { .. })) => {
+            return Err(not_run(&command, error));
+        }
+        ended => ended?,
+    };
+    let code = match ended {
         Ended::Exited(exit) => exit.shell_code(),
         Ended::TimedOut | Ended::Stopped => 128 + stop.asked().unwrap_or(15),
     };
     Ok(ExitCode::from(code as u8))
+}
+
+/// Why a command wasn't executed, with the code that a shell has for it.
+fn not_run(command: &Command, error: SandboxError) -> anyhow::Error {
+    let name = Path::new(command.program());
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut folders = std::env::split_paths(&path);
+    // The search remembers a folder of PATH that it may not enter, which says nothing of a program
+    // that is nowhere.
+    if name.components().count() == 1 && !folders.any(|folder| folder.join(name).exists()) {
+        return Refusal {
+            code: 127,
+            message: format!("can't find the program `{}` in PATH", name.display()),
+            hint:
+                "is it installed, and its name spelled right? A program of the project is `./NAME`"
+                    .to_owned(),
+        }
+        .into();
+    }
+    error.into()
 }

@@ -9,6 +9,7 @@ use cowherd::init::InitError;
 use cowherd::plan::PlanError;
 use cowherd::project::ProjectError;
 use cowherd::report::ReportError;
+use cowherd::sandbox::SandboxError;
 use cowherd::spec::SpecError;
 use cowherd::store::StoreError;
 
@@ -49,8 +50,11 @@ fn kind(error: &anyhow::Error) -> (u8, Option<String>) {
         let usage = matches!(error, InitError::Exists { .. } | InitError::Engine { .. });
         return (if usage { 2 } else { 97 }, error.hint());
     }
-    if let Some(error) = error.downcast_ref::<Usage>() {
-        return (2, Some(error.hint.clone()));
+    if let Some(error) = error.downcast_ref::<SandboxError>() {
+        return (error.shell_code() as u8, error.hint());
+    }
+    if let Some(error) = error.downcast_ref::<Refusal>() {
+        return (error.code, Some(error.hint.clone()));
     }
     (97, None)
 }
@@ -58,7 +62,8 @@ fn kind(error: &anyhow::Error) -> (u8, Option<String>) {
 /// A command line that can't be followed.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
-pub(super) struct Usage {
+pub(super) struct Refusal {
+    pub(super) code: u8,
     pub(super) message: String,
     pub(super) hint: String,
 }

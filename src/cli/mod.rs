@@ -20,14 +20,15 @@ mod sqlite_client;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
-use clap::{ColorChoice, Parser};
+use clap::{ColorChoice, CommandFactory as _, FromArgMatches as _};
 use cowherd::report::{self, Console, Report, When};
 
 use args::{Args, Subcommand};
 
 /// Parses the command line, does what it says, and says how it went by the exit code.
 pub(crate) fn main() -> ExitCode {
-    let args = Args::parse();
+    let asked = Args::command().color(asked_color()).get_matches();
+    let args = Args::from_arg_matches(&asked).unwrap_or_else(|error| error.exit());
     choose(args.color);
     log::log(args.verbose);
     let done = match args.command {
@@ -45,6 +46,23 @@ pub(crate) fn main() -> ExitCode {
         Subcommand::SqliteClient(client) => sqlite_client::sqlite_client(&client),
     };
     done.unwrap_or_else(|error| failure::report(&error))
+}
+
+/// What `--color` says, for errors in the rest of the command line.
+fn asked_color() -> ColorChoice {
+    let mut args = std::env::args_os().take_while(|arg| arg != "--");
+    let mut asked = ColorChoice::Auto;
+    while let Some(arg) = args.next() {
+        let value = match arg.to_str() {
+            Some("--color") => args.next().and_then(|value| value.into_string().ok()),
+            Some(arg) => arg.strip_prefix("--color=").map(str::to_owned),
+            None => None,
+        };
+        if let Some(choice) = value.and_then(|value| value.parse().ok()) {
+            asked = choice;
+        }
+    }
+    asked
 }
 
 /// Makes `--color` hold for errors and log lines too.

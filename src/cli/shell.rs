@@ -7,7 +7,7 @@ use cowherd::container::command_of;
 use cowherd::project::{Project, test_environment};
 use cowherd::schedule::{self, Stop};
 
-use super::failure::Usage;
+use super::failure::Refusal;
 use super::{args, exec};
 
 pub(super) fn shell(args: &args::Shell, color: ColorChoice) -> anyhow::Result<ExitCode> {
@@ -28,7 +28,8 @@ pub(super) fn shell(args: &args::Shell, color: ColorChoice) -> anyhow::Result<Ex
             .iter()
             .map(|engine| engine.place().service())
             .collect();
-        return Err(Usage {
+        return Err(Refusal {
+            code: 2,
             message: format!(
                 "can't find a service named `{}` in snapshot `{}`",
                 args.service.as_deref().unwrap_or_default(),

@@ -25,7 +25,7 @@ pub(super) fn find(tree: &Tree) -> Vec<Runner> {
         add(
             "pytest",
             &[
-                "discover: pytest --collect-only -q | grep ::",
+                "discover: pytest --collect-only -q | grep '::'",
                 "command: [pytest, -q, \"{test}\"]",
             ],
         );
