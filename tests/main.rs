@@ -3,6 +3,7 @@
 mod bad_days;
 mod build;
 mod cgroup;
+mod cli;
 mod container;
 mod doctor;
 mod engine;

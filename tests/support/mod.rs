@@ -2,14 +2,18 @@
 
 mod abilities;
 mod alone;
+mod golden;
 pub(crate) mod processes;
 mod project;
+mod terminal;
 
 use std::fs::File;
 
 pub(crate) use abilities::{postgres, require, userns};
 pub(crate) use alone::{alone, alone_under, alone_with_ipc};
+pub(crate) use golden::golden;
 pub(crate) use project::{Finished, Project, Started};
+pub(crate) use terminal::Terminal;
 
 /// All that is in a file; its position stays where it is, as who writes to it may share it.
 pub(crate) fn text(file: &File) -> String {

@@ -22,6 +22,11 @@ pub(crate) struct Project {
 impl Project {
     /// A project with this `cowherd.yaml`.
     pub(crate) fn new(spec: &str) -> Self {
+        Self::empty().file("cowherd.yaml", spec)
+    }
+
+    /// A folder with nothing in it.
+    pub(crate) fn empty() -> Self {
         let root = tempfile::Builder::new()
             .prefix("cowherd-test-")
             .tempdir()
@@ -31,7 +36,6 @@ impl Project {
             root,
             variables: Vec::new(),
         }
-        .file("cowherd.yaml", spec)
     }
 
     /// A project that is the folder `fixtures/NAME` of this repository, copied.
@@ -147,7 +151,7 @@ impl Project {
             .args(args)
             .current_dir(self.folder())
             .stdin(Stdio::null());
-        for name in ["CI", "NO_COLOR", "CLICOLOR_FORCE", "COWHERD_LOG"] {
+        for name in ["CI", "NO_COLOR", "CLICOLOR_FORCE", "COLUMNS", "COWHERD_LOG"] {
             command.env_remove(name);
         }
         command.env("COWHERD_STORE", self.store());
