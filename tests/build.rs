@@ -4,6 +4,7 @@ mod commands;
 mod dumps;
 mod failures;
 mod keys;
+mod looks;
 
 use crate::support::Project;
 

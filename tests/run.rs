@@ -2,6 +2,7 @@
 
 mod codes;
 mod crowd;
+mod looks;
 mod many;
 mod reports;
 mod retries;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::{Prepared, Project, ProjectError, Request};
 use crate::container::{Container, ContainerError, Services, Setup, State, Writable, command_of};
 use crate::event::{self, Event};
-use crate::plan::{self, CaseAction, PlannedTest};
+use crate::plan::{self, CaseAction, PlanError, PlannedTest};
 use crate::sandbox::cgroup::Limits;
 use crate::sandbox::{Command, SandboxError};
 use crate::schedule::{Case, Host, Scheduled, Stop};
@@ -79,7 +79,7 @@ pub(super) fn choose(
         request.filters.is_empty() || request.filters.iter().any(|f| name.contains(f.as_str()))
     };
     // What an entry discovers is known only once its snapshot is there.
-    let plain = plan::tests(spec, &|_| Vec::new())?;
+    let plain = plan::tests(spec, &|_| Vec::new()).map_err(|error| with_steps(project, error))?;
     let mut wanted: Vec<&str> = Vec::new();
     for (index, test) in spec.tests.iter().enumerate() {
         let discovers = matches!(test.kind, TestKind::Discover { .. });
@@ -136,6 +136,23 @@ pub(super) fn choose(
         .into_iter()
         .filter_map(|case| chosen(project, request, &prepared, case));
     Ok((chosen.collect(), unbuilt))
+}
+
+/// What is wrong with the tests, together with what is wrong with the steps of the snapshots: the user
+/// mends all of it at once.
+fn with_steps(project: &Project, error: PlanError) -> ProjectError {
+    let PlanError::Problems { file, mut problems } = error else {
+        return error.into();
+    };
+    let snapshots = project.spec().snapshots.iter();
+    let names: Vec<&str> = snapshots.map(|snapshot| snapshot.name.as_str()).collect();
+    if let Err(ProjectError::Plan(PlanError::Problems { problems: more, .. })) =
+        project.plan(&names)
+    {
+        problems.extend(more);
+    }
+    problems.sort_by_key(|problem| problem.position);
+    PlanError::Problems { file, problems }.into()
 }
 
 fn chosen(

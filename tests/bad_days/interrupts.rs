@@ -1,10 +1,9 @@
 //! Ctrl-C, SIGTERM, SIGKILL: at each moment of a run.
 
-use std::time::{Duration, Instant};
-
 use nix::sys::signal::Signal;
 
 use super::one_row;
+use crate::support::processes::until_none;
 use crate::support::{Project, Started, postgres, userns};
 
 /// A test that ends when its file on the host is gone, and three that wait for their turn.
@@ -119,9 +118,7 @@ fn building(project: &Project, arguments: &[&str]) -> Started {
     let mut started = project.start(arguments);
     started.until("step that runs", |_| {
         let processes = project.processes();
-        processes
-            .iter()
-            .any(|process| process.ends_with(" sleep\u{0}1000\u{0}"))
+        processes.iter().any(|process| process.name == "sleep")
     });
     started
 }
@@ -227,11 +224,7 @@ fn after_sigkill_no_process_is_left_and_the_next_run_works() {
         let started = begun(&project);
         started.signal(Signal::SIGKILL);
         started.wait().code(137);
-        let deadline = Instant::now() + Duration::from_secs(60);
-        while !project.processes().is_empty() {
-            assert!(Instant::now() < deadline, "{:?}", project.processes());
-            std::thread::sleep(Duration::from_millis(2));
-        }
+        assert_eq!(until_none(|| project.processes()), []);
         std::fs::write(project.folder().join("open/done"), "").expect("a file");
         project.run(&["run"]).code(0);
         project.leaves_nothing();

@@ -49,8 +49,6 @@ fn of_five_runs_at_once_one_builds_and_the_others_say_for_whom_they_wait() {
 /// The `sleep` of the step.
 fn sleeping(project: &Project) -> Option<Pid> {
     let processes = project.processes();
-    let sleep = processes
-        .iter()
-        .find(|process| process.ends_with(" sleep\u{0}1000\u{0}"))?;
-    sleep.split(' ').next()?.parse().ok().map(Pid::from_raw)
+    let sleep = processes.iter().find(|process| process.name == "sleep")?;
+    Some(Pid::from_raw(sleep.pid))
 }

@@ -11,7 +11,7 @@ use std::fs::File;
 
 pub(crate) use abilities::{postgres, require, userns};
 pub(crate) use alone::{alone, alone_under, alone_with_ipc};
-pub(crate) use golden::golden;
+pub(crate) use golden::{assert_looks, golden};
 pub(crate) use project::{Finished, Project, Started};
 pub(crate) use terminal::Terminal;
 

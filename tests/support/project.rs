@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
+use super::processes::{Process, touching};
 use super::text;
 
 /// How long anything may take before a test gives up on it.
@@ -105,27 +106,10 @@ impl Project {
             .count()
     }
 
-    /// The processes in whose mounts, arguments or environment this project appears, with their
-    /// arguments: the program and everything in its containers, which have the project's folder mounted.
-    pub(crate) fn processes(&self) -> Vec<String> {
-        let path = self.root.path().to_str().expect("a plain path").as_bytes();
-        let mut found = Vec::new();
-        for entry in fs::read_dir("/proc").expect("/proc").flatten() {
-            let Ok(pid) = entry.file_name().to_string_lossy().parse::<u32>() else {
-                continue;
-            };
-            // What can't be read has ended, or belongs to somebody else.
-            let read = |name: &str| fs::read(entry.path().join(name)).unwrap_or_default();
-            let ours = ["mountinfo", "cmdline", "environ"]
-                .map(read)
-                .iter()
-                .any(|text| text.windows(path.len()).any(|part| part == path));
-            if ours && pid != std::process::id() {
-                let arguments = read("cmdline");
-                found.push(format!("{pid} {}", String::from_utf8_lossy(&arguments)));
-            }
-        }
-        found
+    /// The processes that have to do with this project: the program and everything in its containers, which
+    /// have the project's folder mounted.
+    pub(crate) fn processes(&self) -> Vec<Process> {
+        touching(self.root.path())
     }
 
     /// Asserts that no process is left, nobody holds a key, and no scratch folder lies about.
