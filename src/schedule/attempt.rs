@@ -6,8 +6,6 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::Signal;
-
 use super::Stop;
 use crate::container::{self, Container, ContainerError, Ended, Services, Setup, State, Writable};
 use crate::disk;
@@ -152,7 +150,7 @@ fn watch(
             // With cgroup v2 the kernel ends everything in the container, its init too.
             Err(ContainerError::Sandbox(SandboxError::Gone)) if container.out_of_memory() => {
                 Outcome::Signalled {
-                    signal: Signal::SIGKILL as i32,
+                    signal: SIGKILL,
                     out_of_memory: true,
                 }
             }
@@ -161,14 +159,17 @@ fn watch(
     }
 }
 
+/// The signal that the kernel ends a process with when a limit on memory is reached; its number is the same
+/// everywhere (signal(7)).
+const SIGKILL: i32 = 9;
+
 /// What the end of the test's command means.
 fn verdict(exit: Exit, case: &Case, out_of_memory: bool, output: &File) -> Outcome {
-    let killed = Signal::SIGKILL as i32;
     match exit {
         Exit::Code(0) => Outcome::Passed,
         // The shell passes on how its last command ended.
-        Exit::Code(code) if out_of_memory && code == 128 + killed => Outcome::Signalled {
-            signal: killed,
+        Exit::Code(code) if out_of_memory && code == 128 + SIGKILL => Outcome::Signalled {
+            signal: SIGKILL,
             out_of_memory,
         },
         Exit::Code(code) => {
