@@ -91,7 +91,7 @@ impl Project {
             Some(file) => file.to_owned(),
             None => spec::find(&std::env::current_dir().map_err(ProjectError::Folder)?)?,
         };
-        Self::with_store(&file, open_store()?)
+        Self::with_store(&file, open_store)
     }
 
     /// As [`Project::open`], with the store in the folder `store`, whatever the environment says.
@@ -99,11 +99,16 @@ impl Project {
     /// # Errors
     /// As [`Project::open`].
     pub fn open_in(file: &Path, store: &Path) -> Result<Self, ProjectError> {
-        Self::with_store(file, Store::open(store)?)
+        Self::with_store(file, || Ok(Store::open(store)?))
     }
 
-    fn with_store(file: &Path, store: Store) -> Result<Self, ProjectError> {
+    fn with_store(
+        file: &Path,
+        store: impl FnOnce() -> Result<Store, ProjectError>,
+    ) -> Result<Self, ProjectError> {
+        // The spec first: one that is wrong is wrong on every host, and makes no store.
         let spec = spec::load(file)?;
+        let store = store()?;
         store.sweep()?;
         let identity = Identity::of_caller()?;
         let project = spec.folder.canonicalize().map_err(ProjectError::Folder)?;
