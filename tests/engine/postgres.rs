@@ -45,7 +45,7 @@ fn setting(engine: &dyn Engine, building: bool, name: &str) -> Option<String> {
     args.filter_map(|arg| {
         Some(arg.split_once('=')?.1.to_owned()).filter(|_| arg.starts_with(&format!("{name}=")))
     })
-    .last()
+    .next_back()
 }
 
 #[test]

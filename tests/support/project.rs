@@ -115,11 +115,7 @@ impl Project {
     /// Asserts that no process is left, nobody holds a key, and no scratch folder lies about.
     #[track_caller]
     pub(crate) fn leaves_nothing(&self) {
-        assert_eq!(
-            self.processes(),
-            [""; 0],
-            "processes that should have ended"
-        );
+        assert_eq!(self.processes(), [], "processes that should have ended");
         assert_eq!(self.count("scratch"), 0, "scratch folders");
         let locks = fs::read_dir(self.store().join("locks")).expect("locks");
         let keys = locks
