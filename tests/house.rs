@@ -58,7 +58,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         "nix",
         &["sandbox", "disk", "container", "doctor", "schedule"],
     ),
-    ("postgres", &["front", "front.rs", "lib.rs"]),
+    ("postgres", &["engine", "front", "lib.rs"]),
     ("quick_junit", &["report/junit.rs"]),
     ("reflink_copy", &["disk"]),
     (
@@ -217,7 +217,7 @@ fn a_foreign_crate_outside_its_room_or_unused_or_unknown_is_found() {
             manifest,
             &[
                 Source::new(path, code),
-                Source::new("lib.rs", &(elsewhere + "use rusqlite;")),
+                Source::new("lib.rs", &(elsewhere + "use postgres; use rusqlite;")),
             ],
         )
     };

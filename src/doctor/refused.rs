@@ -130,7 +130,9 @@ impl Part {
         let (verb, rest) = step.split_once(' ')?;
         Some(match (verb, rest) {
             ("write", _) if rest.starts_with("/proc/self/") => Self::Namespaces,
-            ("enter", "the container's cgroup") | ("close" | "reset", _) => Self::Namespaces,
+            ("enter", "the container's cgroup") | ("close" | "reset" | "take", _) => {
+                Self::Namespaces
+            }
             ("mount", _) if rest.starts_with("proc ") => Self::Processes,
             ("mount", _) if rest.starts_with("overlay ") => Self::Overlay,
             _ if inside("/run/cowherd/dev") || inside("/dev") => Self::Devices,
@@ -138,7 +140,7 @@ impl Part {
             ("mount" | "make" | "move" | "create", _) if rest != "a user namespace" => Self::Mounts,
             ("enter", _) => Self::Mounts,
             ("bring", _) => Self::Network,
-            ("set" | "become" | "keep" | "give" | "drop" | "create", _) => Self::User,
+            ("set" | "become" | "keep" | "give" | "drop" | "empty" | "create", _) => Self::User,
             _ => return None,
         })
     }

@@ -87,12 +87,13 @@ fn from_root<'s>(source: &Source, word: &Word<'s>) -> Vec<&'s str> {
             // As many of them as the file lies deep lead out of the module.
             let deep =
                 source.path.matches('/').count() + usize::from(!source.path.ends_with("/mod.rs"));
-            let supers = word
-                .before
-                .rsplit("::")
-                .skip(1)
-                .take_while(|s| s.trim_end().ends_with("super"));
-            let names = if supers.count() + 1 >= deep {
+            let (mut supers, mut before) = (1, word.before);
+            while let Some(rest) = before.trim_end().strip_suffix("::")
+                && let Some(rest) = rest.trim_end().strip_suffix("super")
+            {
+                (supers, before) = (supers + 1, rest);
+            }
+            let names = if supers >= deep {
                 heads(path)
             } else {
                 Vec::new()

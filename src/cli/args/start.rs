@@ -26,13 +26,14 @@ pub(in super::super) struct Init {
 
 /// Examines this machine.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "It starts containers as `cowherd run` does, works in them, and looks at the store, the limits and \
-                  the databases' programs. In its table `ok` works; `!!` works, but slower or with less than could \
-                  be had; `no` is needed and does not work; `--` could not be tried. Below stands what to do about \
+#[command(after_help = "Examples:\n  \
+                  cowherd doctor                           before the first run, and when one is refused\n  \
+                  cowherd doctor --json > doctor.json      to attach to a report\n\n\
+                  It starts containers as cowherd run does, works in them, and looks at the store, the limits and \
+                  the databases' programs. In its table ok works; !! works, but slower or with less than could \
+                  be had; no is needed and does not work; -- could not be tried. Below stands what to do about \
                   it, ready to be pasted.\n\n\
-                  Exit codes: 0 when everything that `cowherd run` needs works, 97 when something does not."
-)]
+                  Exit codes: 0 when everything that cowherd run needs works, 97 when something does not.")]
 pub(in super::super) struct Doctor {
     /// The same as one JSON object, for programs.
     #[arg(long)]
