@@ -9,6 +9,7 @@ mod doctor;
 mod engine;
 mod front;
 mod house;
+mod leftovers;
 mod migrate;
 mod plan;
 mod report;
