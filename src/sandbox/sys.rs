@@ -16,7 +16,7 @@ use nix::errno::Errno;
 use nix::sched::CloneFlags;
 use nix::sys::signal::{SigSet, SigmaskHow};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
-use nix::unistd::{self, Pid};
+use nix::unistd::{self, AccessFlags, Pid};
 
 /// `fork` with namespace flags, by the system call itself: glibc's `fork` would take malloc's
 /// lock and run handlers registered by code that knows nothing of us (clone(2), `pthread_atfork(3)`).
@@ -484,9 +484,12 @@ fn execute(spawn: &Spawn<'_>) -> NotStarted {
         // SAFETY: both arrays end with a null pointer, which `image.rs` counts among them.
         unsafe { libc::execve(path, argv, envp) };
         let now = Errno::last();
-        // As execvp(3): a folder without the program is passed over, one that forbids it is remembered.
+        // As execvp(3): a folder without the program is passed over, one that forbids it is remembered. One
+        // that can't even be looked into is passed over too: root's PATH has folders of its own.
+        let seen = || unistd::access(image.string(candidate), AccessFlags::F_OK).is_ok();
         match now {
             Errno::ENOENT | Errno::ENOTDIR => {}
+            Errno::EACCES if candidates > 1 && !seen() => {}
             Errno::EACCES => error = now,
             _ => return NotStarted::Program(now),
         }

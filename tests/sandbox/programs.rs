@@ -153,6 +153,28 @@ fn a_file_that_can_not_be_executed_says_why() {
 }
 
 #[test]
+fn a_folder_of_the_path_that_is_closed_to_the_containers_user_is_passed_over() {
+    if !userns() {
+        return;
+    }
+    let project = tempfile::tempdir().expect("a folder");
+    let closed = project.path().join("closed");
+    fs::create_dir(&closed).expect("a folder");
+    fs::set_permissions(&closed, fs::Permissions::from_mode(0o000)).expect("a mode");
+    let mut sandbox = sandbox();
+    sandbox.project(project.path(), false);
+    let mut container = sandbox.start().expect("a container");
+    let path = format!("{}:/usr/bin", closed.display());
+    let mut command = Command::new("no-such-program");
+    command.env("PATH", &path);
+    assert_eq!(failure(&mut container, &command).1, Errno::ENOENT);
+    // Who names the folder is told that it is closed.
+    let mut command = Command::new(closed.join("program"));
+    command.env("PATH", &path);
+    assert_eq!(failure(&mut container, &command).1, Errno::EACCES);
+}
+
+#[test]
 fn a_working_folder_that_can_not_be_entered_is_named() {
     if !userns() {
         return;
