@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::migrate::MigrateError;
 use crate::migrate::script::ScriptError;
-use crate::spec::Position;
+use crate::spec::{self, Position};
 
 /// Why no plan can be made.
 #[derive(Debug, thiserror::Error)]
@@ -63,7 +63,7 @@ pub struct Problem {
     pub error: InputError,
 }
 
-/// Problems as `FILE:LINE:COLUMN: message`, each with its causes and hint.
+/// Problems as `FILE:LINE:COLUMN: message`, each with its causes, the line of the spec, and a hint.
 struct Listed<'a> {
     file: &'a Path,
     problems: &'a [Problem],
@@ -75,17 +75,16 @@ impl fmt::Display for Listed<'_> {
             if index > 0 {
                 writeln!(f)?;
             }
-            write!(
-                f,
-                "{}:{}:{}: {error}",
-                self.file.display(),
-                position.line,
-                position.column
-            )?;
+            let file = spec::seen_from_here(self.file).display();
+            let Position { line, column } = position;
+            write!(f, "{file}:{line}:{column}: {error}")?;
             let mut cause = std::error::Error::source(error);
             while let Some(error) = cause {
                 write!(f, ": {error}")?;
                 cause = error.source();
+            }
+            if let Some(excerpt) = spec::excerpt(self.file, *position) {
+                write!(f, "\n{excerpt}")?;
             }
             if let Some(hint) = error.hint() {
                 write!(f, "\n  hint: {hint}")?;

@@ -56,12 +56,18 @@ pub fn load(path: &Path) -> Result<Spec, SpecError> {
     file.take(LIMIT + 1)
         .read_to_end(&mut bytes)
         .map_err(unreadable)?;
-    let here = std::env::current_dir().ok();
-    let shown = here
-        .as_deref()
-        .and_then(|here| absolute.strip_prefix(here).ok())
-        .unwrap_or(path);
+    let shown = match seen_from_here(&absolute) {
+        shown if shown.is_absolute() => path,
+        shown => shown,
+    };
     parse_shown(&absolute, shown, &bytes, &|name| std::env::var(name).ok())
+}
+
+/// The path as it is seen from the current folder: relative when it lies below.
+pub fn seen_from_here(path: &Path) -> &Path {
+    let here = std::env::current_dir().ok();
+    here.and_then(|here| path.strip_prefix(here).ok())
+        .unwrap_or(path)
 }
 
 /// Reads and checks the bytes of `file`, which isn't opened. `variable` gives the values for `${NAME}`.

@@ -30,6 +30,6 @@ mod read_values;
 mod source;
 mod yaml;
 
-pub use load::{find, load, parse};
+pub use load::{find, load, parse, seen_from_here};
 pub use model::*;
-pub use problem::{Problem, Problems, SpecError};
+pub use problem::{Problem, Problems, SpecError, excerpt};

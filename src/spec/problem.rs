@@ -172,6 +172,37 @@ impl Excerpt {
     }
 }
 
+/// The line of `file` at a position with a mark under it, as problems show it. The file is read again: nothing
+/// comes of one that has changed meanwhile and has no such line, or can't be read.
+///
+/// ```
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let file = folder.path().join("cowherd.yaml");
+/// # std::fs::write(&file, "version: 1\n").unwrap();
+/// use cowherd::spec::{Position, excerpt};
+/// let shown = excerpt(&file, Position { line: 1, column: 10 });
+/// assert_eq!(shown.unwrap(), " 1 | version: 1\n   |          ^");
+/// ```
+pub fn excerpt(file: &Path, position: Position) -> Option<String> {
+    let text = std::fs::read_to_string(file).ok()?;
+    let line = text.lines().nth(position.line.checked_sub(1)?)?;
+    let place = Place {
+        position,
+        length: 1,
+    };
+    let excerpt = Excerpt::new(line, (position.column > 0).then_some(place)?);
+    Some(Numbered(&excerpt, position.line).to_string())
+}
+
+/// An excerpt with the number of its line.
+struct Numbered<'a>(&'a Excerpt, usize);
+
+impl fmt::Display for Numbered<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.write(f, self.1)
+    }
+}
+
 /// A piece of one line of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Place {
