@@ -85,7 +85,15 @@ fn the_working_folder_is_the_specs_own_or_what_it_says() {
     );
     let mut found = project.command(&["run"]);
     found.current_dir(project.folder().join("deep/inner"));
-    assert_eq!(found.status().expect("a run").code(), Some(0));
+    let output = found.output().expect("a run");
+    assert_eq!(output.status.code(), Some(0));
+
+    let project = shop(&["name: nowhere, command: 'true', working_dir: absent"]);
+    project
+        .run(&["run"])
+        .code(100)
+        .says("  │ cowherd: can't run /bin/sh in ")
+        .says("/absent: ENOENT");
 }
 
 #[test]
@@ -94,15 +102,17 @@ fn what_a_test_writes_in_the_project_is_gone_unless_it_asked_for_the_hosts_own_f
         return;
     }
     let project = shop(&[
-        "name: copy, command: 'rm kept.txt && echo changed > kept.txt && echo new > open/copy.txt && mv gone elsewhere'",
+        "name: copy, command: 'echo changed > kept.txt && echo new > open/copy.txt && mv gone elsewhere && echo more >> deep/er/file.txt && rm -r deep'",
         "name: again, command: 'test \"$(cat kept.txt)\" = original && test ! -e open/copy.txt && test -d gone'",
         "name: host, command: 'echo new > open/host.txt', files: host",
     ])
     .file("kept.txt", "original\n")
+    .file("deep/er/file.txt", "deep")
     .open_folder("gone")
     .open_folder("open");
     project.run(&["run", "-j", "1"]).code(0);
     assert_eq!(project.read("kept.txt"), "original\n");
+    assert_eq!(project.read("deep/er/file.txt"), "deep");
     assert!(project.folder().join("gone").exists());
     assert!(!project.folder().join("open/copy.txt").exists());
     assert_eq!(project.read("open/host.txt"), "new\n");

@@ -1,6 +1,7 @@
 //! A project of its own for one test: a folder, a store, and the program run on them.
 
 use std::fs::{self, File};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -225,7 +226,6 @@ impl Started {
             }
             std::thread::sleep(Duration::from_millis(2));
         };
-        use std::os::unix::process::ExitStatusExt;
         let code = status
             .code()
             .unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
