@@ -9,6 +9,7 @@ mod parents;
 mod programs;
 mod project;
 mod rights;
+mod unstarted;
 
 use std::fs::File;
 use std::path::Path;
