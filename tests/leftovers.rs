@@ -33,7 +33,8 @@ impl Moments {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
-        span.mul_f64((self.0 >> 11) as f64 / (1_u64 << 53) as f64)
+        let span = u64::try_from(span.as_nanos()).expect("a short time").max(1);
+        Duration::from_nanos(self.0 % span)
     }
 }
 
