@@ -21,7 +21,7 @@ pub(crate) fn memory(fixture: &Fixture, table: &mut Table) -> anyhow::Result<()>
     let (mapped, copied, both): (&mut Samples, &mut Samples, &mut Samples) =
         (&mut mapped, &mut copied, &mut both);
     for container in &live {
-        let family = process::family(container.container.pid())?;
+        let family = process::family(container.container.pid());
         let memory = family.into_iter().map(process::proportional_memory);
         let memory = memory.sum::<anyhow::Result<f64>>()?;
         let files = container.container.copied_up().bytes as f64 / MB;

@@ -1,6 +1,6 @@
 //! A PostgreSQL container against the same server without one.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use cowherd::container::State;
@@ -39,7 +39,7 @@ impl Starts {
     }
 
     /// A server without one, on a data folder that nobody has used yet.
-    fn bare(&mut self, fixture: &Fixture, state: &State, data: &PathBuf) -> anyhow::Result<()> {
+    fn bare(&mut self, fixture: &Fixture, state: &State, data: &Path) -> anyhow::Result<()> {
         let begun = Instant::now();
         let bare = Bare::start(fixture, state, data, &[])?;
         let ready = begun.elapsed();

@@ -35,7 +35,7 @@ pub(crate) fn until_childless(pid: i32) -> anyhow::Result<()> {
 }
 
 /// A process and all its descendants.
-pub(crate) fn family(pid: i32) -> anyhow::Result<Vec<i32>> {
+pub(crate) fn family(pid: i32) -> Vec<i32> {
     let mut family = vec![pid];
     let mut next = 0;
     while let Some(member) = family.get(next) {
@@ -43,7 +43,7 @@ pub(crate) fn family(pid: i32) -> anyhow::Result<Vec<i32>> {
         family.extend(children(*member).unwrap_or_default());
         next += 1;
     }
-    Ok(family)
+    family
 }
 
 /// The process's share of the memory that it maps, in MB: what several map is divided among them (proc(5),

@@ -190,8 +190,9 @@ impl Row {
     fn holds(&self) -> Option<bool> {
         let limit = match &self.target {
             None | Some(Target::Times(_, None)) => return None,
-            Some(Target::AtMost(limit) | Target::More(_, limit)) => limit,
-            Some(Target::Times(_, Some(limit))) => limit,
+            Some(
+                Target::AtMost(limit) | Target::More(_, limit) | Target::Times(_, Some(limit)),
+            ) => limit,
         };
         Some(self.value() <= *limit)
     }

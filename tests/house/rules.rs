@@ -176,7 +176,7 @@ pub(super) fn foreign_crates(manifest: &str, sources: &[Source]) -> Vec<String> 
                 "*" => lies_in(&source.path, "cli"),
                 room => lies_in(&source.path, room),
             };
-            !source.code.trim().is_empty() && rooms.iter().any(|room| home(room))
+            !source.code.trim().is_empty() && rooms.iter().any(home)
         };
         if !used && sources.iter().any(built) {
             complaints.push(format!("Cargo.toml: nothing uses `{name}`: remove it"));
