@@ -38,7 +38,7 @@ pub(crate) fn alone_under(wrapper: &[&str], name: &str, body: impl FnOnce()) {
         }
     };
     command
-        .args([name, "--exact", "--nocapture", "--test-threads=1"])
+        .args([name, "--exact", "--nocapture"])
         .env(INSIDE, name)
         .stdin(Stdio::null());
     let output = tempfile::tempfile().expect("a file");
@@ -63,4 +63,9 @@ pub(crate) fn alone_under(wrapper: &[&str], name: &str, body: impl FnOnce()) {
         status == "exit status: 0" && text.contains("1 passed"),
         "{name}, alone: {status}\n{text}"
     );
+}
+
+/// Whether this is the process of [`alone`]: what a test needs was asked for before.
+pub(crate) fn inside() -> bool {
+    std::env::var_os(INSIDE).is_some()
 }
