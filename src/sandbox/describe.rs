@@ -207,7 +207,9 @@ impl Sandbox {
         });
         ops.change_folder(Path::new("/"))?;
         if self.identity.is_root() {
-            ops.push(Op::CutBoundingSet);
+            if !self.identity.has_user_namespace() {
+                ops.push(Op::CutBoundingSet);
+            }
             ops.push(Op::BecomeUser { uid, gid });
             ops.push(Op::Dumpable);
             if self.identity.has_user_namespace() {

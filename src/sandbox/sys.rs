@@ -209,10 +209,12 @@ pub(super) fn loopback_up() -> Result<(), Errno> {
 /// the capabilities empties. Without `CAP_SETPCAP` it is left as it is: as no new privileges are to be
 /// had, nothing is to be had from it.
 pub(super) fn cut_bounding_set() {
-    // Past the kernel's last capability the answer is EINVAL.
     for capability in 0..64 as c_long {
         // SAFETY: PR_CAPBSET_DROP takes an integer, and three zeroes that are not looked at.
-        unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) };
+        if unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) } != 0 {
+            // EINVAL past the kernel's last capability, EPERM without the right.
+            return;
+        }
     }
 }
 
