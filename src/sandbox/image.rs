@@ -88,7 +88,8 @@ impl Command {
     }
 
     /// Leaves the program in the caller's session, in the foreground of its terminal: for a person
-    /// at a keyboard. Without it the program gets a session of its own.
+    /// at a keyboard. When it is stopped there (Ctrl-Z), the caller stops too, and both go on together.
+    /// Without this the program gets a session of its own.
     pub fn foreground(&mut self, foreground: bool) -> &mut Self {
         self.foreground = foreground;
         self

@@ -12,9 +12,9 @@ use nix::sys::prctl;
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd;
 
-use super::message::{LENGTH, Message};
+use super::message::{LENGTH, Message, Session};
 use super::program::{Program, children};
-use super::sys::{self, NotStarted, Session};
+use super::sys::{self, NotStarted};
 
 /// The descriptor of the control socket once [`super::program::Op::TakeControl`] is done.
 pub(super) const CONTROL: RawFd = 3;
@@ -80,13 +80,18 @@ fn serve(ended: &SignalFd) -> ! {
 
 fn reap(slots: &mut [i32; SLOTS]) {
     while let Some((pid, status)) = sys::reap() {
-        if let Some(slot) = slots.iter().position(|known| *known == pid) {
-            slots[slot] = 0;
-            say(Message::Exited {
-                slot: slot as i32,
-                status,
-            });
+        let Some(index) = slots.iter().position(|known| *known == pid) else {
+            continue;
+        };
+        let slot = index as i32;
+        // As wait(2) has it: the signal stands above this mark.
+        if status & 0xff == 0x7f {
+            let signal = status >> 8;
+            say(Message::Stopped { slot, signal });
+            continue;
         }
+        slots[index] = 0;
+        say(Message::Exited { slot, status });
     }
 }
 
@@ -99,8 +104,8 @@ fn obey(slots: &mut [i32; SLOTS]) {
         Ok(None) | Err(_) => sys::exit_now(0),
     };
     match Message::decode(&bytes[..length]) {
-        Some(Message::Spawn { slot, foreground }) => {
-            let answer = match start(slots, slot, &fds, foreground) {
+        Some(Message::Spawn { slot, session }) => {
+            let answer = match start(slots, slot, &fds, session) {
                 Ok(pid) => Message::Started { slot, pid },
                 Err(NotStarted::Program(errno)) => Message::SpawnFailed {
                     slot,
@@ -130,7 +135,7 @@ fn start(
     slots: &mut [i32; SLOTS],
     slot: i32,
     fds: &[Option<OwnedFd>; 4],
-    foreground: bool,
+    session: Session,
 ) -> Result<i32, NotStarted> {
     let invalid = NotStarted::Program(Errno::EINVAL);
     let place = slots.get_mut(slot as usize).ok_or(invalid)?;
@@ -141,11 +146,6 @@ fn start(
         return Err(invalid);
     }
     let image = sys::Image::map(image).map_err(NotStarted::Program)?;
-    let session = if foreground {
-        Session::Foreground
-    } else {
-        Session::Own
-    };
     *place = sys::spawn(&image, [input, output, error], session)?;
     Ok(*place)
 }

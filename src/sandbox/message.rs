@@ -13,23 +13,44 @@
 //!                       ◀── Started(slot, pid)  or  SpawnFailed(slot, errno)
 //!                                              or  FolderFailed(slot, errno)
 //!   Signal(slot, number) ──────────────────▶ kill(-pid)
+//!                       ◀── Stopped(slot, signal)      Ctrl-Z, or what had to do without a terminal
 //!                       ◀── Exited(slot, wait status)
 //!   close ─────────────────────────────────▶ exits
 //! ```
 //!
 //! Both ends are the same program, so a message is three native words.
 
+/// How a program stands towards the terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Session {
+    /// A session of its own: no terminal, its own process group.
+    Own = 0,
+    /// Its own process group in the caller's session, in the foreground of the terminal on
+    /// descriptor 0 when there is one.
+    Foreground = 1,
+    /// The caller's own process group: what stops or ends that one does so to the program.
+    Callers = 2,
+}
+
+impl Session {
+    fn numbered(number: i32) -> Option<Self> {
+        let all = [Self::Own, Self::Foreground, Self::Callers];
+        all.into_iter().find(|session| *session as i32 == number)
+    }
+}
+
 /// A message in either direction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Message {
     SetupFailed { op: i32, errno: i32 },
     Ready,
-    Spawn { slot: i32, foreground: bool },
+    Spawn { slot: i32, session: Session },
     Started { slot: i32, pid: i32 },
     SpawnFailed { slot: i32, errno: i32 },
     FolderFailed { slot: i32, errno: i32 },
     Signal { slot: i32, signal: i32 },
     Exited { slot: i32, status: i32 },
+    Stopped { slot: i32, signal: i32 },
 }
 
 /// The length of every message in bytes.
@@ -41,12 +62,13 @@ impl Message {
         let words: [i32; 3] = match self {
             Self::SetupFailed { op, errno } => [1, op, errno],
             Self::Ready => [2, 0, 0],
-            Self::Spawn { slot, foreground } => [3, slot, i32::from(foreground)],
+            Self::Spawn { slot, session } => [3, slot, session as i32],
             Self::Started { slot, pid } => [4, slot, pid],
             Self::SpawnFailed { slot, errno } => [5, slot, errno],
             Self::Signal { slot, signal } => [6, slot, signal],
             Self::Exited { slot, status } => [7, slot, status],
             Self::FolderFailed { slot, errno } => [8, slot, errno],
+            Self::Stopped { slot, signal } => [9, slot, signal],
         };
         let mut bytes = [0; LENGTH];
         for (target, word) in bytes.chunks_exact_mut(4).zip(words) {
@@ -70,13 +92,14 @@ impl Message {
             2 => Self::Ready,
             3 => Self::Spawn {
                 slot: a,
-                foreground: b != 0,
+                session: Session::numbered(b)?,
             },
             4 => Self::Started { slot: a, pid: b },
             5 => Self::SpawnFailed { slot: a, errno: b },
             6 => Self::Signal { slot: a, signal: b },
             7 => Self::Exited { slot: a, status: b },
             8 => Self::FolderFailed { slot: a, errno: b },
+            9 => Self::Stopped { slot: a, signal: b },
             _ => return None,
         })
     }

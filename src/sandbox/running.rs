@@ -19,9 +19,10 @@ use super::describe::Sandbox;
 use super::error::SandboxError;
 use super::image::Command;
 use super::init::{self, SLOTS};
-use super::message::{LENGTH, Message};
+use super::message::{LENGTH, Message, Session};
 use super::program::Program;
 use super::sys;
+use super::terminal::{self, Lent};
 
 /// Names a program that was started in a container; no other program of the container ever has the
 /// same name.
@@ -75,6 +76,8 @@ pub struct Running {
     programs: [Option<Slot>; SLOTS],
     started: u64,
     exits: VecDeque<(Slot, Exit)>,
+    /// The program that a person sits before.
+    front: Option<(Slot, Lent)>,
     ended: bool,
 }
 
@@ -114,6 +117,7 @@ impl Sandbox {
             programs: [None; SLOTS],
             started: 0,
             exits: VecDeque::new(),
+            front: None,
             ended: false,
         };
         match running.receive() {
@@ -171,12 +175,17 @@ impl Running {
             serial: self.started,
         };
         let image = command.image().map_err(SandboxError::Stdio)?;
+        let stdio = stdio.map(AsFd::as_fd);
+        let session = match command.is_foreground() {
+            true => terminal::session(stdio),
+            false => Session::Own,
+        };
         let order = Message::Spawn {
             slot: slot.index,
-            foreground: command.is_foreground(),
+            session,
         }
         .encode();
-        let [input, output, error] = stdio.map(|fd| fd.as_fd().as_raw_fd());
+        let [input, output, error] = stdio.map(|fd| fd.as_raw_fd());
         let fds = [image.as_raw_fd(), input, output, error];
         let message = [IoSlice::new(&order)];
         let rights = [ControlMessage::ScmRights(&fds)];
@@ -192,6 +201,9 @@ impl Running {
             match self.receive()? {
                 Message::Started { slot: started, .. } if started == slot.index => {
                     self.programs[index] = Some(slot);
+                    if session == Session::Foreground {
+                        self.front = Some((slot, Lent::default()));
+                    }
                     return Ok(slot);
                 }
                 Message::SpawnFailed { slot: it, errno } if it == slot.index => {
@@ -201,6 +213,7 @@ impl Running {
                     return Err(failed(errno, command.folder()));
                 }
                 Message::Exited { slot, status } => self.note_exit(slot, status),
+                Message::Stopped { slot, signal } => self.follow(slot, signal)?,
                 other => return Err(unexpected(other)),
             }
         }
@@ -255,6 +268,7 @@ impl Running {
             if ready[0] {
                 match self.receive()? {
                     Message::Exited { slot, status } => self.note_exit(slot, status),
+                    Message::Stopped { slot, signal } => self.follow(slot, signal)?,
                     other => return Err(unexpected(other)),
                 }
             } else if let Some(index) = ready[1..].iter().position(|ready| *ready) {
@@ -323,6 +337,20 @@ impl Running {
             signal => Exit::Signal(signal),
         };
         self.exits.push_back((slot, exit));
+    }
+
+    /// Stops with the program in the foreground, and goes on with it; another may stand still.
+    fn follow(&mut self, index: i32, signal: i32) -> Result<(), SandboxError> {
+        match &mut self.front {
+            Some((slot, lent)) if slot.index == index => {
+                let slot = *slot;
+                match lent.stopped(signal) {
+                    true => self.signal(slot, Signal::SIGCONT as i32),
+                    false => Ok(()),
+                }
+            }
+            _ => Ok(()),
+        }
     }
 
     fn receive(&mut self) -> Result<Message, SandboxError> {

@@ -18,6 +18,8 @@ use nix::sys::signal::{SigSet, SigmaskHow};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 use nix::unistd::{self, AccessFlags, Pid};
 
+use super::message::Session;
+
 /// `fork` with namespace flags, by the system call itself: glibc's `fork` would take malloc's
 /// lock and run handlers registered by code that knows nothing of us (clone(2), `pthread_atfork(3)`).
 ///
@@ -97,12 +99,13 @@ pub(super) fn signal_group(group: i32, signal: c_int) -> Result<(), Errno> {
     Errno::result(unsafe { libc::kill(-group, signal) }).map(drop)
 }
 
-/// Reaps one child that has ended, if there is one: its process id and wait status (wait(2)).
+/// What became of one child that has ended or was stopped, if there is one: its process id and wait
+/// status (wait(2)). One that has ended is reaped.
 /// nix has no word for the end by a real-time signal and would lose it.
 pub(super) fn reap() -> Option<(i32, c_int)> {
     let mut status = 0;
     // SAFETY: the pointer is to a live local.
-    let pid = unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG) };
+    let pid = unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG | libc::WUNTRACED) };
     (pid > 0).then_some((pid, status))
 }
 
@@ -376,16 +379,6 @@ impl Drop for Image {
     }
 }
 
-/// How a spawned program stands towards the terminal.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Session {
-    /// A session of its own: no terminal, its own process group.
-    Own,
-    /// Its own process group in the caller's session, in the foreground of the terminal on
-    /// descriptor 0 when there is one.
-    Foreground,
-}
-
 /// Why a program was not executed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum NotStarted {
@@ -455,6 +448,7 @@ fn execute(spawn: &Spawn<'_>) -> NotStarted {
     let [input, output, error] = spawn.stdio;
     match spawn.session {
         Session::Own => drop(unistd::setsid()),
+        Session::Callers => {}
         Session::Foreground => {
             let _ = unistd::setpgid(Pid::from_raw(0), Pid::from_raw(0));
             // A process that is not yet in the foreground would be stopped for asking, unless the signal

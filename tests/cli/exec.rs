@@ -150,10 +150,87 @@ fn ctrl_c_cancels_a_query_and_ctrl_d_ends_the_shell() {
     assert_eq!(terminal.end().0, 0);
 }
 
+fn bash() -> bool {
+    let bash = Command::new("bash").arg("--version").output();
+    userns() && require("bash", bash.map(drop).map_err(|error| error.to_string()))
+}
+
+#[test]
+fn ctrl_z_stops_the_command_and_fg_lets_it_go_on() {
+    if !bash() {
+        return;
+    }
+    let project = shop();
+    project.run(&["build"]).code(0);
+    let Some(mut terminal) = Terminal::start(&project, "bash --norc --noprofile -i") else {
+        return;
+    };
+    terminal.wait_for("bash-");
+    terminal.keys("PS1='rea''dy> '\n");
+    terminal.wait_for("ready> ");
+    terminal
+        .keys("\"$COWHERD\" exec -s shop -- sh -c 'echo beg\"\"un; read line; echo got $line'\n");
+    terminal.wait_for("begun");
+    for _ in 0..3 {
+        terminal.keys("\x1a");
+        terminal.wait_for("Stopped");
+        terminal.wait_for("ready> ");
+        terminal.keys("fg\n");
+        // The shell prints what it lets go on.
+        terminal.wait_for("echo got $line'");
+    }
+    terminal.keys("it\n");
+    terminal.wait_for("got it");
+    terminal.wait_for("ready> ");
+    terminal.keys("exit 3\n");
+    assert_eq!(terminal.end().0, 3);
+}
+
+#[test]
+fn a_command_behind_a_pipe_can_still_ask_the_terminal() {
+    if !userns() {
+        return;
+    }
+    let project = shop();
+    project.run(&["build"]).code(0);
+    let ask = "sh -c 'cat; read line < /dev/tty; echo got $line'";
+    for line in [
+        format!("echo in | cowherd exec -s shop -- {ask}"),
+        format!("echo in | cowherd exec -s shop -- {ask} | cat"),
+    ] {
+        let Some(mut terminal) = Terminal::start(&project, &line) else {
+            return;
+        };
+        terminal.wait_for("in\r\n");
+        terminal.keys("it\n");
+        terminal.wait_for("got it");
+        assert_eq!(terminal.end().0, 0);
+    }
+}
+
+#[test]
+fn a_neighbour_behind_a_pipe_keeps_the_terminal() {
+    if !userns() {
+        return;
+    }
+    let project = shop();
+    project.run(&["build"]).code(0);
+    let ask = "sh -c 'read line; echo $line; read answer < /dev/tty; echo got $answer'";
+    let line = format!("cowherd exec -s shop -- sh -c 'echo out; sleep 60' | {ask}");
+    let Some(mut terminal) = Terminal::start(&project, &line) else {
+        return;
+    };
+    terminal.wait_for("out");
+    terminal.keys("it\n");
+    terminal.wait_for("got it");
+    // The terminal's own Ctrl-C: it reaches everybody on the line.
+    terminal.keys("\x03");
+    terminal.end();
+}
+
 #[test]
 fn an_interactive_shell_has_job_control() {
-    let bash = Command::new("bash").arg("--version").output();
-    if !userns() || !require("bash", bash.map(drop).map_err(|error| error.to_string())) {
+    if !bash() {
         return;
     }
     let project = shop();
@@ -162,7 +239,7 @@ fn an_interactive_shell_has_job_control() {
     let Some(mut terminal) = Terminal::start(&project, line) else {
         return;
     };
-    terminal.wait_for("$ ");
+    terminal.wait_for("bash-");
     // What is typed is printed too: it must not look like what is waited for.
     terminal.keys("PS1='rea''dy> '\n");
     terminal.wait_for("ready> ");
