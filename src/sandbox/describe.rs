@@ -181,11 +181,12 @@ impl Sandbox {
         ops.push(Op::TakeControl {
             fd: control.as_fd().as_raw_fd(),
         });
-        let map = self.map_of_owners();
-        if let Some(map) = map {
-            ops.push(Op::TakeMap {
-                fd: idmap::namespace(map)?,
-            });
+        let map = match self.map_of_owners() {
+            Some(map) => idmap::namespace(map)?,
+            None => None,
+        };
+        if let Some(fd) = map {
+            ops.push(Op::TakeMap { fd });
         }
         ops.push(Op::CloseOthers {
             from: if map.is_some() { MAP } else { CONTROL } + 1,
@@ -200,7 +201,7 @@ impl Sandbox {
             namespaces |= CloneFlags::CLONE_NEWUSER;
             ops.identity_map(uid, gid)?;
         }
-        self.mounts(&mut ops, uid, gid)?;
+        self.mounts(&mut ops, map.is_some())?;
         ops.push(Op::LoopbackUp);
         ops.push(Op::HostName {
             name: c"cowherd".to_owned(),
@@ -229,7 +230,8 @@ impl Sandbox {
         })
     }
 
-    fn mounts(&self, ops: &mut Ops, uid: u32, gid: u32) -> Result<(), SandboxError> {
+    fn mounts(&self, ops: &mut Ops, mapped: bool) -> Result<(), SandboxError> {
+        let (uid, gid) = self.identity.user();
         let owner = Some((uid, gid));
         ops.push(Op::Mount {
             source: None,
@@ -286,7 +288,7 @@ impl Sandbox {
         }
         let staged = |index: usize| Path::new(RUN).join(format!("shown-{index}"));
         for (index, (folder, view)) in shown.iter().enumerate() {
-            self.stage(ops, folder, *view, &staged(index))?;
+            self.stage(ops, folder, (*view, mapped), &staged(index))?;
         }
         ops.devices(self.temporary_bytes)?;
         let size = format!("mode=1777,size={}", self.temporary_bytes).into_bytes();
@@ -306,7 +308,7 @@ impl Sandbox {
         &self,
         ops: &mut Ops,
         folder: &Path,
-        view: View,
+        (view, mapped): (View, bool),
         staged: &Path,
     ) -> Result<(), SandboxError> {
         ops.folder(staged, 0o755, Some(self.identity.user()))?;
@@ -333,7 +335,7 @@ impl Sandbox {
                     });
                 }
                 let mut overlay = project_overlay(folder, staged);
-                if self.map_of_owners().is_some() {
+                if mapped {
                     overlay.from = Path::new(RUN).join("mapped");
                     ops.folder(&overlay.from, 0o755, Some(self.identity.user()))?;
                     ops.mapped(folder, &overlay.from)?;

@@ -11,11 +11,12 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::{Mutex, PoisonError};
 
+use nix::errno::Errno;
 use nix::sched::CloneFlags;
 use nix::sys::prctl;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::waitpid;
-use nix::unistd;
+use nix::unistd::{self, Pid};
 
 use super::sys;
 
@@ -23,25 +24,40 @@ use super::sys;
 pub(super) type Map = ((u32, u32), (u32, u32));
 
 /// The namespace that maps the ids `from` to `to`, by a descriptor that stays open: one for each map that
-/// this process ever asks for.
+/// this process ever asks for. `None` where the host denies it, to root too.
 ///
 /// # Errors
-/// When no namespace is to be had.
-pub(super) fn namespace(map: Map) -> io::Result<RawFd> {
+/// When there is no room for one more process or descriptor.
+pub(super) fn namespace(map: Map) -> io::Result<Option<RawFd>> {
     static MADE: Mutex<Vec<(Map, OwnedFd)>> = Mutex::new(Vec::new());
     // Nothing is half done when somebody panics with it.
     let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some((_, fd)) = made.iter().find(|(known, _)| *known == map) {
-        return Ok(fd.as_raw_fd());
+        return Ok(Some(fd.as_raw_fd()));
     }
-    let fd = make(map)?;
+    let fd = match make(map) {
+        Ok(fd) => fd,
+        Err(error) if is_denied(&error) => return Ok(None),
+        Err(error) => return Err(error),
+    };
     let number = fd.as_raw_fd();
     made.push((map, fd));
-    Ok(number)
+    Ok(Some(number))
+}
+
+/// Whether the host allows no user namespace (`max_user_namespaces` of 0 gives `ENOSPC`), or, where Cowherd
+/// is root of one itself, knows no such ids in it (`user_namespaces(7)`).
+fn is_denied(error: &io::Error) -> bool {
+    let denied = [Errno::EPERM, Errno::ENOSPC, Errno::EUSERS, Errno::EINVAL];
+    denied
+        .map(|errno| errno as i32)
+        .map(Some)
+        .contains(&error.raw_os_error())
 }
 
 fn make(((from_uid, from_gid), (to_uid, to_gid)): Map) -> io::Result<OwnedFd> {
-    let child = sys::clone_process(CloneFlags::CLONE_NEWUSER, wait)?;
+    let parent = unistd::getpid();
+    let child = sys::clone_process(CloneFlags::CLONE_NEWUSER, || wait(parent))?;
     let made = (|| {
         fs::write(
             format!("/proc/{child}/uid_map"),
@@ -62,9 +78,13 @@ fn make(((from_uid, from_gid), (to_uid, to_gid)): Map) -> io::Result<OwnedFd> {
 }
 
 /// The process that has the namespace: it waits to be killed, by its parent or by its parent's end.
-fn wait() -> Infallible {
-    let _ = prctl::set_pdeathsig(Signal::SIGKILL);
-    loop {
+fn wait(parent: Pid) -> Infallible {
+    // Among what it inherits are the lifelines of its parent's containers.
+    let closed = sys::close_from(0);
+    let told = prctl::set_pdeathsig(Signal::SIGKILL);
+    // The parent may have ended before it asked to be told.
+    while closed.is_ok() && told.is_ok() && unistd::getppid() == parent {
         unistd::pause();
     }
+    sys::exit_now(0)
 }

@@ -123,8 +123,9 @@ fn obey(slots: &mut [i32; SLOTS]) {
         Some(Message::Signal { slot, signal }) => {
             let pid = slots.get(slot as usize).copied().unwrap_or(0);
             if pid > 0 {
-                // The program may have ended meanwhile; its end is reported by itself.
-                let _ = sys::signal_group(pid, signal);
+                // One in its caller's group leads none of its own. It may have ended meanwhile; its end is
+                // reported by itself.
+                let _ = sys::signal(-pid, signal).or_else(|_| sys::signal(pid, signal));
             }
         }
         _ => sys::exit_now(4),

@@ -90,13 +90,11 @@ pub(super) fn default_signals() {
     }
 }
 
-/// Sends a signal, of whatever number, to a process group (kill(2)). nix knows no real-time signals.
-///
-/// # Errors
-/// `ESRCH` when the group is gone, `EINVAL` for no signal.
-pub(super) fn signal_group(group: i32, signal: c_int) -> Result<(), Errno> {
+/// Sends a signal, of whatever number, to a process, or a process group by its negative number
+/// (kill(2)). nix knows no real-time signals.
+pub(super) fn signal(target: i32, signal: c_int) -> Result<(), Errno> {
     // SAFETY: plain numbers.
-    Errno::result(unsafe { libc::kill(-group, signal) }).map(drop)
+    Errno::result(unsafe { libc::kill(target, signal) }).map(drop)
 }
 
 /// What became of one child that has ended or was stopped, if there is one: its process id and wait
@@ -117,9 +115,6 @@ pub(super) fn borrow(fd: RawFd) -> BorrowedFd<'static> {
 }
 
 /// Makes `to` a copy of the descriptor `from` that does not survive `execve` (dup3(2)).
-///
-/// # Errors
-/// `EBADF` when `from` isn't open.
 pub(super) fn move_to(from: RawFd, to: RawFd) -> Result<(), Errno> {
     if from == to {
         return Ok(());
@@ -129,9 +124,6 @@ pub(super) fn move_to(from: RawFd, to: RawFd) -> Result<(), Errno> {
 }
 
 /// Closes every descriptor from `first` on (`close_range(2)`, Linux 5.9).
-///
-/// # Errors
-/// `ENOSYS` on an older kernel.
 pub(super) fn close_from(first: c_uint) -> Result<(), Errno> {
     // SAFETY: only the child calls this; it owns its whole descriptor table and uses none of these.
     let done = unsafe { libc::syscall(libc::SYS_close_range, first, c_uint::MAX, 0) };
@@ -188,9 +180,6 @@ fn set_mount(
 }
 
 /// Brings the interface `lo` of this network namespace up (netdevice(7)).
-///
-/// # Errors
-/// `EPERM` without `CAP_NET_ADMIN` in the namespace.
 pub(super) fn loopback_up() -> Result<(), Errno> {
     let fd = socket(
         AddressFamily::Inet,
@@ -234,9 +223,6 @@ pub(super) fn drop_capabilities() -> Result<(), Errno> {
 
 /// Gives up all groups and becomes `uid` and `gid` for good, by the system calls themselves:
 /// glibc's wrappers would signal threads that this process no longer has (setresuid(2), nptl(7)).
-///
-/// # Errors
-/// `EPERM` without the privilege.
 pub(super) fn become_user(uid: u32, gid: u32) -> Result<(), Errno> {
     // SAFETY: a length of zero means that the pointer isn't read.
     Errno::result(unsafe { libc::syscall(libc::SYS_setgroups, 0, ptr::null::<u32>()) })?;
@@ -403,9 +389,6 @@ static mut SPAWN_STACK: Stack = [0; 4 * 1024];
 
 /// Starts the program of `image` as a child of init and returns its process id once it has
 /// been executed.
-///
-/// # Errors
-/// The first error on the way to `execve`, or its own.
 pub(super) fn spawn(
     image: &Image,
     stdio: [&OwnedFd; 3],

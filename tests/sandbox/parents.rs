@@ -1,6 +1,7 @@
 //! Whoever starts a container: its oddities don't reach inside, and its end is the container's end.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use cowherd::sandbox::{Exit, Sandbox, SandboxError};
 use nix::errno::Errno;
@@ -194,4 +195,51 @@ fn a_limit_on_descriptors_is_an_error_and_nothing_else() {
             prints(&mut super::container(), "true");
         },
     );
+}
+
+/// As in some CI containers.
+#[test]
+fn root_of_a_namespace_that_allows_no_others_does_without() {
+    const NAME: &str = "sandbox::parents::root_of_a_namespace_that_allows_no_others_does_without";
+    let root = nix::unistd::geteuid().is_root();
+    let root = root.then_some(()).ok_or("not root".to_owned());
+    if !(inside() || require("root", root) && userns()) {
+        return;
+    }
+    // The process waits for its map of ids, which only its starter may write; neither waits for ever.
+    let mapped = [
+        "sh",
+        "-c",
+        "until_true() { n=0; while ! eval \"$1\" && [ $n -lt 500 ]; do n=$((n + 1)); sleep 0.01; done; }
+         unshare --user sh -c 'n=0
+             while [ $(id -u) != 0 ] && [ $n -lt 500 ]; do n=$((n + 1)); sleep 0.01; done
+             exec \"$@\"' sh \"$@\" & child=$!
+         until_true '! [ /proc/$child/ns/user -ef /proc/self/ns/user ]'
+         echo 0 0 65536 > /proc/$child/gid_map; echo 0 0 65536 > /proc/$child/uid_map; wait $child",
+        "sh",
+        "sh",
+        "-c",
+        "echo 0 > /proc/sys/user/max_user_namespaces; exec \"$@\"",
+        "sh",
+    ];
+    alone_under(&mapped, NAME, || {
+        let (identity, folder) = (identity(), tempfile::tempdir().expect("a folder"));
+        assert!(identity.is_root() && !identity.has_user_namespace());
+        fs::write(folder.path().join("file"), "shown\n").expect("a file");
+        let mode = fs::Permissions::from_mode(0o755);
+        fs::set_permissions(folder.path(), mode).expect("a mode");
+        let mut sandbox = Sandbox::new(identity);
+        sandbox.project(folder.path(), false);
+        let mut container = sandbox.start().expect("a container");
+        let shown = format!("cat '{}/file'", folder.path().display());
+        assert_eq!(prints(&mut container, &shown), "shown\n");
+        let (uid, _) = identity.user();
+        assert_eq!(prints(&mut container, "id -u"), format!("{uid}\n"));
+        let rights = "grep -E '^(Cap|NoNewPrivs)' /proc/self/status | tr -d '\\t\\n'";
+        let none = ["Inh", "Prm", "Eff", "Bnd", "Amb"].map(|set| format!("Cap{set}:{:016}", 0));
+        assert_eq!(
+            prints(&mut container, rights),
+            format!("{}NoNewPrivs:1", none.concat())
+        );
+    });
 }
