@@ -168,17 +168,20 @@ fn ctrl_z_stops_the_command_and_fg_lets_it_go_on() {
     terminal.wait_for("bash-");
     terminal.keys("PS1='rea''dy> '\n");
     terminal.wait_for("ready> ");
-    terminal
-        .keys("\"$COWHERD\" exec -s shop -- sh -c 'echo beg\"\"un; read line; echo got $line'\n");
+    let script = "echo beg\"\"un; while read line; do echo got:$line; done";
+    terminal.keys(&format!("\"$COWHERD\" exec -s shop -- sh -c '{script}'\n"));
     terminal.wait_for("begun");
-    terminal.keys("\x1a");
-    terminal.wait_for("Stopped");
-    terminal.wait_for("ready> ");
-    terminal.keys("fg\n");
-    // The shell prints what it lets go on; the terminal keeps the line for whoever gets to read it.
-    terminal.wait_for("echo got $line'");
-    terminal.keys("it\n");
-    terminal.wait_for("got it");
+    for round in ["one", "two", "three"] {
+        terminal.keys("\x1a");
+        terminal.wait_for("Stopped");
+        terminal.wait_for("ready> ");
+        terminal.keys("fg\n");
+        // The shell prints what it lets go on, and hands the terminal over after that: who answers has it.
+        terminal.wait_for(script);
+        terminal.keys(&format!("{round}\n"));
+        terminal.wait_for(&format!("got:{round}"));
+    }
+    terminal.keys("\x04");
     terminal.wait_for("ready> ");
     terminal.keys("exit 3\n");
     assert_eq!(terminal.end().0, 3);
