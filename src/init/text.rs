@@ -120,9 +120,9 @@ fn spec(project: &Project, checks: &str) -> String {
     if project.is_cargo {
         let _ = write!(
             text,
-            "\n# Rust tests: put this into Cargo.toml, and `cowherd cargo test` gives each of them its own copy.\n\
-             #   [package.metadata.cowherd]\n\
-             #   snapshot = \"{name}\"\n"
+            "\n# In a Rust test, with cowherd as a dev-dependency:\n\
+             #   let container = cowherd::Cowherd::open()?.snapshot(\"{name}\")?.container()?;\n\
+             #   // container.url() is the address of a copy that only this test has\n"
         );
     }
     text

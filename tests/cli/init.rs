@@ -49,7 +49,7 @@ const KINDS: &[Kind] = &[
         lines: &[
             "engine: postgres",
             "- migrate: migrations",
-            "#   [package.metadata.cowherd]",
+            "#   let container = cowherd::Cowherd::open()?.snapshot(",
         ],
     },
     Kind {
