@@ -38,6 +38,11 @@ impl Body {
         }
     }
 
+    /// Whether the next word tells something.
+    pub(super) fn awaits_word(&self) -> bool {
+        self.last == Last::Semicolon
+    }
+
     /// Something follows that is neither a bare word nor a semicolon nor space.
     pub(super) fn other(&mut self) {
         self.last = Last::Other;

@@ -28,3 +28,8 @@ impl Dialect {
         }
     }
 }
+
+/// Whether the byte can stand in a name: PostgreSQL's `ident_cont`, SQLite's `IdChar`.
+pub(super) fn is_name(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$') || byte >= 0x80
+}

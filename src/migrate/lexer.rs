@@ -5,7 +5,7 @@
 //! psql, `shell.c` of the SQLite command line, `mysql.cc` of the MariaDB client.
 
 use super::body::Body;
-use super::dialect::Dialect;
+use super::dialect::{Dialect, is_name};
 use super::listener::{Listener, Region, Statement, Word};
 use super::psql;
 
@@ -54,6 +54,8 @@ pub(crate) struct Lexer<L> {
     body: Body,
     words: Vec<Word>,
     word: Vec<u8>,
+    /// Whether nothing of the statement stands before `word`.
+    word_begins: bool,
     text: Vec<u8>,
     /// The line of the statement's first byte; `None` between statements.
     statement_line: Option<usize>,
@@ -73,13 +75,13 @@ impl<L: Listener> Lexer<L> {
             body: Body::default(),
             words: Vec::new(),
             word: Vec::new(),
+            word_begins: false,
             text: Vec::new(),
             statement_line: None,
             data_follows: false,
         }
     }
 
-    /// What listens.
     pub(crate) fn listener(&mut self) -> &mut L {
         &mut self.listener
     }
@@ -241,6 +243,9 @@ impl<L: Listener> Lexer<L> {
         }
         let (byte, next) = (bytes[0], bytes.get(1).copied());
         if is_name(byte) {
+            if self.word.is_empty() {
+                self.word_begins = self.statement_line.is_none();
+            }
             self.begin_statement();
             if byte == b'$' && self.dialect == Postgres && self.word.is_empty() {
                 self.state = State::Tag(Vec::new());
@@ -357,7 +362,8 @@ impl<L: Listener> Lexer<L> {
 
     /// How far nothing happens: most of a dump is values. The last word is left, it may be the prefix of a string.
     fn skipped(&mut self, bytes: &[u8]) -> usize {
-        if !self.word.is_empty() || self.words.len() >= WORDS || self.keeps() {
+        let awaited = self.words.len() >= WORDS || self.keeps() || self.body.awaits_word();
+        if awaited || !self.word.is_empty() {
             return 0;
         }
         let plain = |byte| is_name(byte) && byte != b'$' || b" ,.:+=".contains(&byte);
@@ -423,12 +429,10 @@ impl<L: Listener> Lexer<L> {
         self.listener.command(&text, line);
     }
 
-    /// Whether the line has begun with a command of the MariaDB client.
+    /// Whether a statement would have begun with what is a command of the MariaDB client.
     fn starts_mysql_command(&self) -> bool {
-        let commands: [&[u8]; 2] = [b"SOURCE", b"DELIMITER"];
-        self.words.is_empty()
-            && self.statement_line == Some(self.line)
-            && commands.iter().any(|c| self.word.eq_ignore_ascii_case(c))
+        let is = |command: &[u8]| self.word.eq_ignore_ascii_case(command);
+        self.word_begins && (is(b"SOURCE") || is(b"DELIMITER"))
     }
 
     fn begin_statement(&mut self) {
@@ -462,10 +466,10 @@ impl<L: Listener> Lexer<L> {
 
     /// Ends the current bare word.
     fn end_word(&mut self) {
-        if self.word.is_empty() {
+        let word = std::mem::take(&mut self.word);
+        if word.is_empty() {
             return;
         }
-        let word = std::mem::take(&mut self.word);
         if self.dialect != Dialect::Postgres || self.parentheses == 0 {
             self.body.word(self.dialect, &self.words, &word);
         }
@@ -491,9 +495,4 @@ fn find(bytes: &[u8], is: impl Fn(u8) -> bool) -> usize {
 fn append(kept: &mut Vec<u8>, more: &[u8]) {
     let room = LENGTH.saturating_sub(kept.len()).min(more.len());
     kept.extend_from_slice(&more[..room]);
-}
-
-/// Whether the byte can stand in a name: PostgreSQL's `ident_cont`, SQLite's `IdChar`.
-fn is_name(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$') || byte >= 0x80
 }

@@ -240,6 +240,15 @@ fn statements_end_where_psql_ends_them() {
 
 #[test]
 fn sqlite_dot_commands_stand_at_the_start_of_a_line_between_statements() {
+    // Whatever a trigger holds, only `; END;` ends it.
+    let trigger =
+        "CREATE TRIGGER t AFTER INSERT ON x BEGIN (;y END;\n.read no\nSELECT 1; END;\n.read a\n";
+    let found: Vec<_> = includes(trigger, Dialect::Sqlite)
+        .iter()
+        .map(|i| i.line)
+        .collect();
+    assert_eq!(found, [4]);
+
     let text = ".read 'a b.sql'\n-- .read no\n.rea b.sql\n .read no\nSELECT [it's], 1\n.read no\n;\n\
                 CREATE TABLE x (a DEFAULT '\n.read no');\n.re no\n.read |ls\n. read \"c\"\n.mode csv\n\\i no\n";
     let found: Vec<_> = includes(text, Dialect::Sqlite)
@@ -260,7 +269,8 @@ fn sqlite_dot_commands_stand_at_the_start_of_a_line_between_statements() {
 
 #[test]
 fn the_mariadb_client_sources_files() {
-    let text = "source a.sql;\nSELECT 'it\\'s\nsource no.sql'; # it's\n\\. b.sql\nSELECT 1,\nsource no\n;\n\
+    let text = "source a.sql;\nSELECT 'it\\'s\nsource no.sql'; # it's\n\\. b.sql\nSELECT 1,\nsource no\n;\n(\
+                source\tno.sql);\n\
                 DELIMITER $$\nLOAD DATA LOCAL INFILE 'c.csv' INTO TABLE t;\nSELECT 2 AS\nsource;\n";
     let found: Vec<_> = includes(text, Dialect::Mysql)
         .into_iter()
@@ -271,7 +281,7 @@ fn the_mariadb_client_sources_files() {
         [
             (1, "a.sql".into(), true),
             (4, "b.sql".into(), true),
-            (9, "c.csv".into(), false),
+            (10, "c.csv".into(), false),
         ]
     );
 }
