@@ -17,11 +17,12 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use crate::container::{self, ContainerError, Services, Setup, State, Writable};
+use crate::container::{ContainerError, Host, Live, Order, ProjectFiles, State};
 use crate::engine::Engine;
 use crate::engine::sqlite_mapped::{SqliteCopy, private_copy};
 use crate::project::{Project, ProjectError};
-use crate::schedule::{Host, Stop};
+use crate::sandbox::cgroup::Limits;
+use crate::schedule::Stop;
 use crate::spec;
 use crate::store::Scratch;
 
@@ -144,20 +145,16 @@ impl Snapshot {
         })
     }
 
-    fn start(&self) -> Result<(container::Container, Option<Scratch>), Error> {
-        let scratch = self.host.scratch_for(&self.state)?;
-        let setup = Setup {
-            identity: self.host.identity,
-            project: None,
-            shown: &[],
-            writable: scratch.as_ref().map_or(Writable::Memory, Writable::Scratch),
-            limits: None,
-            services: Services::All,
-            stop: None,
+    fn start(&self) -> Result<Live, Error> {
+        let order = Order {
+            state: Arc::clone(&self.state),
+            project: ProjectFiles::Unseen,
+            shown: Vec::new(),
+            limits: Limits::default(),
         };
-        let mut live = container::Container::start(&self.state, &setup)?;
+        let mut live = self.host.start(&order, None)?;
         live.let_logs_go();
-        Ok((live, scratch))
+        Ok(live)
     }
 
     /// A connection to a copy of a SQLite snapshot inside this process, at any size in a fraction of a
@@ -217,8 +214,7 @@ impl SqliteFile {
 /// port of this host's.
 #[derive(Debug)]
 pub struct Container {
-    // The scratch folder outlives what writes to it.
-    live: Option<(container::Container, Option<Scratch>)>,
+    live: Option<Live>,
     state: Arc<State>,
     file: Option<SqliteFile>,
 }
@@ -243,7 +239,7 @@ impl Container {
     pub fn socket_folder(&self) -> Option<PathBuf> {
         let engine = self.state.services.first()?;
         engine.server(false)?;
-        let (live, _) = self.live.as_ref()?;
+        let live = self.live.as_ref()?;
         Some(live.reach(&engine.place().sockets()))
     }
 

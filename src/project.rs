@@ -20,12 +20,12 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::builder::{BuildError, Builder};
-use crate::container::State;
+use crate::container::{Host, State};
 use crate::engine::{self, Engine};
 use crate::event::{Event, Outcome, Totals};
 use crate::plan::{self, BaseStep, EngineIdentity, Plan};
 use crate::sandbox::Identity;
-use crate::schedule::{self, Host, Stop};
+use crate::schedule::{self, Stop};
 use crate::spec::{self, Service, Spec};
 use crate::store::{History, Store, TestResult};
 
@@ -228,7 +228,7 @@ impl Project {
             limits: self.limits_in_words(&chosen),
         };
         let mut snapshots: Vec<&str> = Vec::new();
-        for state in chosen.iter().map(|test| &test.case.state) {
+        for state in chosen.iter().map(|test| &test.case.order.state) {
             if !snapshots.contains(&state.snapshot.as_str()) {
                 snapshots.push(&state.snapshot);
                 if let Some(remark) = self.host.remark(state) {
@@ -302,7 +302,7 @@ impl Project {
     fn limits_in_words(&self, chosen: &[cases::Chosen]) -> String {
         match chosen
             .iter()
-            .map(|test| test.case.limits)
+            .map(|test| test.case.order.limits)
             .find(|limits| !limits.is_empty())
         {
             Some(limits) => self.host.cgroups().describe(&limits),

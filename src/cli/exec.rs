@@ -5,8 +5,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::ColorChoice;
-use cowherd::container::{Container, ContainerError, Ended, Services, Setup, State, Writable};
+use cowherd::container::{ContainerError, Ended, Order, ProjectFiles, State};
 use cowherd::project::{Project, ProjectError, test_environment};
+use cowherd::sandbox::cgroup::Limits;
 use cowherd::sandbox::{Command, SandboxError, take_terminal_back};
 use cowherd::schedule::{self, Stop};
 
@@ -74,7 +75,7 @@ pub(super) fn one_state(
 /// Ctrl-C goes to the command, which has the terminal; what asks this process to end, ends both.
 pub(super) fn in_container(
     project: &Project,
-    state: &State,
+    state: &Arc<State>,
     mut command: Command,
     host_files: bool,
     stop: &Stop,
@@ -88,17 +89,16 @@ pub(super) fn in_container(
         &host.project
     };
     command.current_dir(folder).foreground(true);
-    let scratch = host.scratch_for(state)?;
-    let setup = Setup {
-        identity: host.identity,
-        project: Some((&host.project, host_files)),
-        shown: &host.shown,
-        writable: scratch.as_ref().map_or(Writable::Memory, Writable::Scratch),
-        limits: None,
-        services: Services::All,
-        stop: Some(stop.killed()),
+    let order = Order {
+        state: Arc::clone(state),
+        project: match host_files {
+            true => ProjectFiles::Host,
+            false => ProjectFiles::Copy,
+        },
+        shown: host.shown.clone(),
+        limits: Limits::default(),
     };
-    let mut container = Container::start(state, &setup)?;
+    let mut container = host.start(&order, Some(stop.killed()))?;
     let stdio = [
         &std::io::stdin() as _,
         &std::io::stdout() as _,

@@ -6,6 +6,7 @@
 
 mod copied;
 mod error;
+mod host;
 mod service;
 mod setup;
 mod state;
@@ -22,6 +23,7 @@ use crate::sandbox::{Command, Exit, Running, Sandbox, Slot, Wake};
 
 pub use copied::CopiedUp;
 pub use error::ContainerError;
+pub use host::{Host, Live, Order, ProjectFiles};
 use service::LiveService;
 pub use setup::{Services, Setup, Writable, base_environment, command_of};
 pub use state::{State, group_is_alive};

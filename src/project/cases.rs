@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Prepared, Project, ProjectError, Request};
-use crate::container::{Container, ContainerError, Services, Setup, State, Writable, command_of};
+use crate::container::{ContainerError, Host, Order, ProjectFiles, State, command_of};
 use crate::event::{self, Event};
 use crate::plan::{self, CaseAction, PlanError, PlannedTest};
 use crate::sandbox::cgroup::Limits;
 use crate::sandbox::{Command, SandboxError};
-use crate::schedule::{Case, Host, Scheduled, Stop};
+use crate::schedule::{Case, Scheduled, Stop};
 use crate::spec::{Files, Test, TestKind};
 
 /// How long an attempt may take when neither the spec nor the command line says so.
@@ -40,12 +40,14 @@ fn memory_of(case: &Case) -> u64 {
     const SERVER: u64 = 64 << 20;
     const FILES: u64 = 8 << 20;
     let servers = case
+        .order
         .state
         .services
         .iter()
         .filter(|engine| engine.server(false).is_some())
         .count();
-    case.limits
+    case.order
+        .limits
         .memory
         .unwrap_or(FILES + SERVER * servers as u64)
 }
@@ -214,16 +216,25 @@ fn case(
     let folder = test.working_dir.as_deref().unwrap_or(Path::new(""));
     command.current_dir(host.project.join(folder));
     Case {
-        state: Arc::clone(state),
+        order: Order {
+            state: Arc::clone(state),
+            project: project_files(test),
+            shown,
+            limits: Limits {
+                memory: limits.memory,
+                pids: limits.pids,
+                cpus: limits.cpus,
+            },
+        },
         command,
         timeout: request.timeout.or(test.timeout).unwrap_or(TIMEOUT),
-        shown,
-        host_files: test.files == Files::Host,
-        limits: Limits {
-            memory: limits.memory,
-            pids: limits.pids,
-            cpus: limits.cpus,
-        },
+    }
+}
+
+fn project_files(test: &Test) -> ProjectFiles {
+    match test.files {
+        Files::Host => ProjectFiles::Host,
+        Files::Copy => ProjectFiles::Copy,
     }
 }
 
@@ -269,15 +280,11 @@ fn discover(
             continue;
         };
         let host = project.on();
-        let scratch = host.scratch_for(state)?;
-        let setup = Setup {
-            identity: host.identity,
-            project: Some((&host.project, test.files == Files::Host)),
-            shown: &host.shown,
-            writable: scratch.as_ref().map_or(Writable::Memory, Writable::Scratch),
-            limits: None,
-            services: Services::All,
-            stop: Some(stop.killed()),
+        let order = Order {
+            state: Arc::clone(state),
+            project: project_files(test),
+            shown: host.shown.clone(),
+            limits: Limits::default(),
         };
         let mut command = Command::from_argv(&discover.argv());
         command
@@ -288,9 +295,10 @@ fn discover(
             host.project
                 .join(test.working_dir.as_deref().unwrap_or(Path::new(""))),
         );
-        let printed = Container::start(state, &setup).and_then(|mut container| {
-            container.output_of(&test.name, &command, Some(stop.killed()))
-        });
+        let killed = Some(stop.killed());
+        let printed = host
+            .start(&order, killed)
+            .and_then(|mut container| container.output_of(&test.name, &command, killed));
         match printed {
             Ok(text) => lines.push((test.name.clone(), text.lines().map(str::to_owned).collect())),
             Err(ContainerError::Command { exit, output, .. }) => {

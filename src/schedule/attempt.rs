@@ -2,51 +2,24 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use super::Stop;
-use crate::container::{self, Container, ContainerError, Ended, Services, Setup, State, Writable};
+use crate::container::{Container, ContainerError, Ended, Host, Order};
 use crate::disk;
 use crate::event::{self, Attempt, Outcome, Output};
-use crate::sandbox::cgroup::{Cgroups, Limits};
-use crate::sandbox::{Command, Exit, Identity, SandboxError, Slot};
-use crate::store::{Scratch, Store};
+use crate::sandbox::{Command, Exit, SandboxError, Slot};
 use crate::units;
-
-/// What all attempts on this machine share.
-#[derive(Debug, Clone)]
-pub struct Host {
-    /// Where layers and scratch folders are.
-    pub store: Store,
-    /// Who runs tests and services.
-    pub identity: Identity,
-    /// What this host lets us limit, once somebody asked: finding out moves a process about.
-    pub cgroups: Arc<OnceLock<Cgroups>>,
-    /// The spec's folder.
-    pub project: PathBuf,
-    /// What else containers see of the host wherever it lies: the repository around the project.
-    pub shown: Vec<PathBuf>,
-    /// Whether the store's file system can share blocks, once somebody asked.
-    pub reflink: Arc<OnceLock<bool>>,
-}
 
 /// A test ready to be attempted.
 #[derive(Debug, Clone)]
 pub struct Case {
-    /// The state that it gets a copy of.
-    pub state: Arc<State>,
+    /// The container that it gets.
+    pub order: Order,
     /// What to run, with its whole environment.
     pub command: Command,
     /// How long the command may take.
     pub timeout: Duration,
-    /// Further folders of the host that it must see.
-    pub shown: Vec<PathBuf>,
-    /// Whether it sees the host's own project folder rather than a copy-on-write view.
-    pub host_files: bool,
-    /// Its limits.
-    pub limits: Limits,
 }
 
 /// Makes a container, runs the test in it, and throws the container away.
@@ -88,17 +61,7 @@ fn live(
     record: &mut Attempt,
 ) -> Result<(), ContainerError> {
     let output = disk::unnamed_file(host.store.path()).map_err(ContainerError::Disk)?;
-    let scratch = host.scratch_for(&case.state)?;
-    let setup = Setup {
-        identity: host.identity,
-        project: Some((&host.project, case.host_files)),
-        shown: &case.shown,
-        writable: scratch.as_ref().map_or(Writable::Memory, Writable::Scratch),
-        limits: (!case.limits.is_empty()).then(|| (host.cgroups(), case.limits)),
-        services: Services::All,
-        stop: Some(stop.killed()),
-    };
-    let mut container = Container::start(&case.state, &setup)?;
+    let mut container = host.start(&case.order, Some(stop.killed()))?;
     record.fixture = begun.elapsed();
     let started = Instant::now();
     record.outcome = match container.spawn_printing(&case.command, &output) {
@@ -173,7 +136,7 @@ fn verdict(exit: Exit, case: &Case, out_of_memory: bool, output: &File) -> Outco
             out_of_memory,
         },
         Exit::Code(code) => {
-            if let (true, Some(limit)) = (out_of_memory, case.limits.memory) {
+            if let (true, Some(limit)) = (out_of_memory, case.order.limits.memory) {
                 let limit = units::format_size(limit);
                 let text = "the kernel ended a process for want of memory: the limit is";
                 note(output, &format!("{text} {limit}"));
@@ -207,54 +170,3 @@ fn not_executed(output: &File, error: &SandboxError) -> Outcome {
         code: error.shell_code(),
     }
 }
-
-impl Host {
-    /// What this host lets us limit. Groups that a killed run left are swept the first time.
-    pub fn cgroups(&self) -> &Cgroups {
-        self.cgroups.get_or_init(|| {
-            let cgroups = Cgroups::detect();
-            cgroups.sweep(&container::group_is_alive);
-            cgroups
-        })
-    }
-
-    /// A scratch folder for the writable layer of a copy of `state`, where it doesn't belong in memory: when
-    /// the kernel's tmpfs can't carry it, or when a file is so large that copying it up costs more than
-    /// memory is worth and the store's file system can share blocks instead.
-    ///
-    /// # Errors
-    /// When the folder can't be made.
-    pub fn scratch_for(&self, state: &State) -> Result<Option<Scratch>, ContainerError> {
-        let large = || state.largest_file() > LARGE_FILE && self.can_reflink();
-        if disk::memory_takes_user_xattrs() && !large() {
-            return Ok(None);
-        }
-        self.store
-            .scratch()
-            .map(Some)
-            .map_err(ContainerError::Store)
-    }
-
-    /// What the user should know of a state whose files are large, where the store's file system can't
-    /// share blocks.
-    pub fn remark(&self, state: &State) -> Option<String> {
-        (state.largest_file() > LARGE_FILE && !self.can_reflink()).then(|| {
-            format!(
-                "the largest file of `{}` has {}: each test that writes to it, or opens it for writing as \
-                 PostgreSQL does with every table, copies it; a store on XFS or btrfs (COWHERD_STORE) shares the \
-                 blocks instead",
-                state.snapshot,
-                units::format_size(state.largest_file())
-            )
-        })
-    }
-
-    fn can_reflink(&self) -> bool {
-        *self
-            .reflink
-            .get_or_init(|| disk::can_reflink(self.store.path()).unwrap_or(false))
-    }
-}
-
-/// From this size on, in bytes, a file is better shared than copied.
-const LARGE_FILE: u64 = 64 << 20;

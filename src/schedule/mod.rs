@@ -17,7 +17,7 @@ use futures::stream::FuturesUnordered;
 
 use crate::event::{Attempt, Event, Outcome, Output, RunStart, TestRef, Totals};
 
-pub use attempt::{Case, Host, attempt};
+pub use attempt::{Case, attempt};
 pub use queue::Queue;
 pub use signals::{Stop, Watch, watch};
 
