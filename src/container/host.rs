@@ -63,6 +63,19 @@ impl PartialEq for Order {
     }
 }
 
+impl Order {
+    /// What one container takes at most, in bytes, as far as that is known: its limit, else what the servers
+    /// and the files of a small suite were seen to take.
+    pub fn memory(&self) -> u64 {
+        const SERVER: u64 = 64 << 20;
+        const FILES: u64 = 8 << 20;
+        let services = self.state.services.iter();
+        let servers = services.filter(|engine| engine.server(false).is_some());
+        let usual = FILES + SERVER * servers.count() as u64;
+        self.limits.memory.unwrap_or(usual)
+    }
+}
+
 /// A container that was started for an order, with the folder that it writes to.
 #[derive(Debug)]
 pub struct Live {

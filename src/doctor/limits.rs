@@ -7,8 +7,8 @@ use std::thread::available_parallelism;
 use super::facts::text;
 use super::remedy::sysctl;
 use super::{Area, Check, Facts, Remedy, Status, Way};
-use crate::sandbox::cgroup::hierarchy::{Version, mounted};
-use crate::sandbox::cgroup::{Cgroups, Limits, Resource};
+use crate::sandbox::cgroup::hierarchy::mounted;
+use crate::sandbox::cgroup::{Cgroups, Limits, Resource, available_memory};
 use crate::units::format_size;
 
 /// Descriptors that a container takes in this process, in and output of its test included; and those
@@ -182,25 +182,4 @@ fn jobs_at_once(jobs: u64) -> Check {
             "end other programs, or give this machine or container more memory",
         )],
     ))
-}
-
-/// What may still be taken: of the machine's memory, and of what the groups that this is in allow.
-fn available_memory() -> Option<u64> {
-    let machine = text("/proc/meminfo").lines().find_map(|line| {
-        let kib = line.strip_prefix("MemAvailable:")?;
-        let kib: u64 = kib.split_whitespace().next()?.parse().ok()?;
-        Some(kib * 1024)
-    });
-    let groups = mounted(&text("/proc/self/cgroup"), &text("/proc/self/mountinfo"));
-    let of_groups = groups
-        .iter()
-        .filter(|hierarchy| hierarchy.resources.contains(&Resource::Memory))
-        .filter_map(|hierarchy| {
-            let file = match hierarchy.version {
-                Version::V1 => "memory.limit_in_bytes",
-                Version::V2 => "memory.max",
-            };
-            lowest(&hierarchy.own, &hierarchy.mount, file)
-        });
-    machine.into_iter().chain(of_groups).min()
 }

@@ -9,7 +9,7 @@ use super::{Prepared, Project, ProjectError, Request};
 use crate::container::{ContainerError, Host, Order, ProjectFiles, State, command_of};
 use crate::event::{self, Event};
 use crate::plan::{self, CaseAction, PlanError, PlannedTest};
-use crate::sandbox::cgroup::Limits;
+use crate::sandbox::cgroup::{Limits, available_memory};
 use crate::sandbox::{Command, SandboxError};
 use crate::schedule::{Case, Scheduled, Stop};
 use crate::spec::{Files, Test, TestKind};
@@ -26,43 +26,13 @@ pub(super) struct Chosen {
 /// How many tests at once: one for each core, as long as memory for their containers is there.
 pub(super) fn default_jobs(chosen: &[Chosen]) -> usize {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let largest = chosen.iter().map(|test| memory_of(&test.case)).max();
+    let largest = chosen.iter().map(|test| test.case.order.memory()).max();
     let (Some(each), Some(available)) = (largest, available_memory()) else {
         return cores;
     };
     // Half of what is there is left to the tests themselves and to everybody else.
     let fit = usize::try_from(available / 2 / each.max(1)).unwrap_or(usize::MAX);
     cores.min(fit).max(1)
-}
-
-/// What one container of a case takes at most, as far as that is known.
-fn memory_of(case: &Case) -> u64 {
-    const SERVER: u64 = 64 << 20;
-    const FILES: u64 = 8 << 20;
-    let servers = case
-        .order
-        .state
-        .services
-        .iter()
-        .filter(|engine| engine.server(false).is_some())
-        .count();
-    case.order
-        .limits
-        .memory
-        .unwrap_or(FILES + SERVER * servers as u64)
-}
-
-/// `MemAvailable` of `/proc/meminfo`, in bytes (proc(5)).
-fn available_memory() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text
-        .lines()
-        .find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    line.split_whitespace()
-        .next()?
-        .parse::<u64>()
-        .ok()
-        .map(|kib| kib * 1024)
 }
 
 /// Builds what the chosen tests need and lists them; those whose snapshot could not be built are only

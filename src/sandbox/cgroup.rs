@@ -20,6 +20,7 @@
 
 mod group;
 pub mod hierarchy;
+mod memory;
 mod place;
 pub mod settings;
 
@@ -31,6 +32,7 @@ use std::path::{Path, PathBuf};
 
 pub use self::group::Group;
 use self::hierarchy::{Hierarchy, Version};
+pub use self::memory::available_memory;
 use self::place::{Place, Refusal, Why};
 
 /// What the names of all our groups start with, so that a sweep knows them.
