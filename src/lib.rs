@@ -34,6 +34,7 @@ mod front;
 pub mod init;
 pub mod migrate;
 pub mod plan;
+pub mod pool;
 pub mod project;
 pub mod report;
 pub mod sandbox;

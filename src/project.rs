@@ -20,10 +20,11 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::builder::{BuildError, Builder};
-use crate::container::{Host, State};
+use crate::container::{Host, Order, State};
 use crate::engine::{self, Engine};
 use crate::event::{Event, Outcome, Totals};
 use crate::plan::{self, BaseStep, EngineIdentity, Plan};
+use crate::pool::{Budget, Pool};
 use crate::sandbox::Identity;
 use crate::schedule::{self, Stop};
 use crate::spec::{self, Service, Spec};
@@ -218,8 +219,9 @@ impl Project {
             .into_iter()
             .flatten()
             .collect();
+        let jobs = request.jobs.unwrap_or_else(|| cases::default_jobs(&chosen));
         let options = schedule::Options {
-            jobs: request.jobs.unwrap_or_else(|| cases::default_jobs(&chosen)),
+            jobs,
             fail_fast: request.fail_fast,
             build,
             unbuilt,
@@ -238,10 +240,11 @@ impl Project {
         }
         let scheduled: Vec<_> = chosen.iter().map(|test| test.scheduled.clone()).collect();
         let broken = Arc::new(OnceLock::new());
+        let pool = Arc::new(self.pool_for(&chosen, jobs)?);
         let attempt = {
-            let (host, broken) = (self.host.clone(), Arc::clone(&broken));
+            let (pool, broken) = (Arc::clone(&pool), Arc::clone(&broken));
             move |test: usize, _attempt: u32, stop: &Stop| {
-                let (attempt, fault) = schedule::attempt(&host, &chosen[test].case, stop);
+                let (attempt, fault) = schedule::attempt(&pool, &chosen[test].case, stop);
                 if fault.is_some_and(|fault| fault.is_fixture()) {
                     // Once is enough for the exit code.
                     let _ = broken.set(());
@@ -288,6 +291,23 @@ impl Project {
             totals,
             fixture_failed: unbuilt > 0 || broken.get().is_some(),
         })
+    }
+
+    /// A pool that knows how many containers of which kind the tests will take.
+    fn pool_for(&self, chosen: &[cases::Chosen], jobs: usize) -> Result<Pool, ProjectError> {
+        let pool =
+            Pool::new(self.host.clone(), Budget::of_jobs(jobs)).map_err(ProjectError::Pool)?;
+        let mut orders: Vec<(&Order, usize)> = Vec::new();
+        for order in chosen.iter().map(|test| &test.case.order) {
+            match orders.iter_mut().find(|(known, _)| *known == order) {
+                Some((_, times)) => *times += 1,
+                None => orders.push((order, 1)),
+            }
+        }
+        for (order, times) in orders {
+            pool.expect(order, times);
+        }
+        Ok(pool)
     }
 
     /// The run history; a run goes on without it.

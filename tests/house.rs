@@ -56,7 +56,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("libc", &["sandbox/sys.rs", "engine/sqlite_mapped.rs"]),
     (
         "nix",
-        &["sandbox", "disk", "container", "doctor", "schedule"],
+        &["sandbox", "disk", "container", "doctor", "pool", "schedule"],
     ),
     ("postgres", &["engine", "front", "lib.rs"]),
     ("quick_junit", &["report/junit.rs"]),

@@ -80,7 +80,8 @@ impl Order {
 #[derive(Debug)]
 pub struct Live {
     // In this order: the folder outlives what writes to it.
-    container: Container,
+    // On the heap, as it is large and passed from hand to hand.
+    container: Box<Container>,
     _scratch: Option<Scratch>,
 }
 
@@ -122,7 +123,7 @@ impl Host {
             stop,
         };
         Ok(Live {
-            container: Container::start(&order.state, &setup)?,
+            container: Box::new(Container::start(&order.state, &setup)?),
             _scratch: scratch,
         })
     }

@@ -201,6 +201,17 @@ impl Container {
         })
     }
 
+    /// Whether every service that was started still runs, as far as is known without waiting.
+    pub fn is_well(&mut self) -> bool {
+        loop {
+            match self.next(Some(Instant::now()), None) {
+                Ok(Woken::Deadline) => return true,
+                Ok(Woken::Log) => {}
+                Ok(Woken::Exited(..) | Woken::Stopped) | Err(_) => return false,
+            }
+        }
+    }
+
     /// Leaves the services' logs to threads that read them and throw them away, for a container that nobody
     /// waits for: a service whose log nobody reads stands still once the pipe is full.
     pub fn let_logs_go(&mut self) {

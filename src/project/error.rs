@@ -37,6 +37,9 @@ pub enum ProjectError {
     /// The runtime or the signal handlers.
     #[error("can't set up signal handling")]
     Signals(#[source] io::Error),
+    /// The threads that start containers.
+    #[error("can't start the threads that start containers")]
+    Pool(#[source] io::Error),
     /// A `discover:` command failed.
     #[error("can't discover the tests of `{entry}`: its command {exit}\n{output}")]
     Discover {

@@ -5,9 +5,10 @@ use std::io::Write;
 use std::time::{Duration, Instant};
 
 use super::Stop;
-use crate::container::{Container, ContainerError, Ended, Host, Order};
+use crate::container::{Container, ContainerError, Ended, Order};
 use crate::disk;
 use crate::event::{self, Attempt, Outcome, Output};
+use crate::pool::Pool;
 use crate::sandbox::{Command, Exit, SandboxError, Slot};
 use crate::units;
 
@@ -22,11 +23,11 @@ pub struct Case {
     pub timeout: Duration,
 }
 
-/// Makes a container, runs the test in it, and throws the container away.
+/// Takes a container from the pool, runs the test in it, and gives it back to be thrown away.
 ///
 /// Whatever goes wrong with the container is an [`Outcome::Error`], not a failure of the test; it comes
 /// back beside the attempt.
-pub fn attempt(host: &Host, case: &Case, stop: &Stop) -> (Attempt, Option<ContainerError>) {
+pub fn attempt(pool: &Pool, case: &Case, stop: &Stop) -> (Attempt, Option<ContainerError>) {
     let begun = Instant::now();
     let mut record = Attempt {
         outcome: Outcome::Interrupted,
@@ -37,7 +38,7 @@ pub fn attempt(host: &Host, case: &Case, stop: &Stop) -> (Attempt, Option<Contai
         output: Output::default(),
         service_log: None,
     };
-    let fault = match live(host, case, stop, begun, &mut record) {
+    let fault = match live(pool, case, stop, begun, &mut record) {
         Ok(()) | Err(ContainerError::Interrupted) => None,
         Err(error) => {
             record.outcome = Outcome::Error {
@@ -54,14 +55,14 @@ pub fn attempt(host: &Host, case: &Case, stop: &Stop) -> (Attempt, Option<Contai
 }
 
 fn live(
-    host: &Host,
+    pool: &Pool,
     case: &Case,
     stop: &Stop,
     begun: Instant,
     record: &mut Attempt,
 ) -> Result<(), ContainerError> {
-    let output = disk::unnamed_file(host.store.path()).map_err(ContainerError::Disk)?;
-    let mut container = host.start(&case.order, Some(stop.killed()))?;
+    let output = disk::unnamed_file(pool.host().store.path()).map_err(ContainerError::Disk)?;
+    let mut container = pool.take(&case.order, Some(stop.killed()))?;
     record.fixture = begun.elapsed();
     let started = Instant::now();
     record.outcome = match container.spawn_printing(&case.command, &output) {

@@ -1,0 +1,256 @@
+//! The books of a pool: pure bookkeeping under its lock.
+
+use std::collections::VecDeque;
+
+use super::budget::Budget;
+use crate::container::{ContainerError, Live, Order};
+
+/// All lanes of a pool.
+#[derive(Debug, Default)]
+pub(super) struct Lanes {
+    all: Vec<Lane>,
+    /// Containers that are not parked: handed over, being started for a caller, being taken apart.
+    pub(super) occupied: usize,
+    /// Who waits, in the order in which they asked.
+    queue: VecDeque<Ticket>,
+    last_ticket: u64,
+    closed: bool,
+}
+
+/// The containers of one order.
+#[derive(Debug)]
+struct Lane {
+    order: Order,
+    /// The oldest first.
+    parked: VecDeque<Live>,
+    /// How many are being started to be parked.
+    starting: usize,
+    /// How many callers wait.
+    waiting: usize,
+    /// How often it will be asked for, where somebody said so.
+    expected: Option<usize>,
+    in_use: usize,
+    /// How many were in use at once.
+    peak: usize,
+    /// Its last start failed: the next caller is to see why, nothing is parked before.
+    failed: bool,
+}
+
+/// A caller's place in the queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Ticket {
+    number: u64,
+    pub(super) lane: usize,
+}
+
+/// What a caller does next.
+#[derive(Debug)]
+pub(super) enum Turn {
+    /// Wait for one that is being started, or for a place.
+    Wait,
+    /// Start a container, which has a place now: that of the parked one, which must go first.
+    Start { in_place_of: Option<Live> },
+}
+
+impl Lanes {
+    fn lane(&mut self, order: &Order) -> usize {
+        let known = self.all.iter().position(|lane| lane.order == *order);
+        known.unwrap_or_else(|| {
+            self.all.push(Lane {
+                order: order.clone(),
+                parked: VecDeque::new(),
+                starting: 0,
+                waiting: 0,
+                expected: None,
+                in_use: 0,
+                peak: 0,
+                failed: false,
+            });
+            self.all.len() - 1
+        })
+    }
+
+    pub(super) fn expect(&mut self, order: &Order, times: usize) {
+        let lane = self.lane(order);
+        self.all[lane].expected = Some(times);
+    }
+
+    /// How many are parked.
+    pub(super) fn parked(&self) -> usize {
+        self.all.iter().map(|lane| lane.parked.len()).sum()
+    }
+
+    fn starting(&self) -> usize {
+        self.all.iter().map(|lane| lane.starting).sum()
+    }
+
+    /// How many there may still be.
+    fn room(&self, budget: &Budget) -> usize {
+        let taken = self.occupied + self.starting() + self.parked();
+        budget.containers.saturating_sub(taken)
+    }
+
+    /// A caller joins the queue.
+    pub(super) fn join(&mut self, order: &Order) -> Ticket {
+        let lane = self.lane(order);
+        self.all[lane].waiting += 1;
+        self.last_ticket += 1;
+        let ticket = Ticket {
+            number: self.last_ticket,
+            lane,
+        };
+        self.queue.push_back(ticket);
+        ticket
+    }
+
+    /// A caller leaves the queue with nothing.
+    pub(super) fn give_up(&mut self, ticket: Ticket) {
+        self.queue.retain(|waiting| *waiting != ticket);
+        self.all[ticket.lane].waiting -= 1;
+    }
+
+    /// A caller leaves the queue and has a container, or starts one.
+    fn serve(&mut self, ticket: Ticket) {
+        self.give_up(ticket);
+        self.occupied += 1;
+        let lane = &mut self.all[ticket.lane];
+        lane.in_use += 1;
+        lane.peak = lane.peak.max(lane.in_use);
+        lane.failed = false;
+        if let Some(expected) = &mut lane.expected {
+            *expected = expected.saturating_sub(1);
+        }
+    }
+
+    /// A parked container for a caller.
+    pub(super) fn take_parked(&mut self, ticket: Ticket) -> Option<Live> {
+        let live = self.all[ticket.lane].parked.pop_front()?;
+        self.serve(ticket);
+        Some(live)
+    }
+
+    /// Whether it is a caller's turn to start a container itself.
+    pub(super) fn turn(&mut self, ticket: Ticket, budget: &Budget) -> Turn {
+        let lane = &self.all[ticket.lane];
+        // One is on its way to whoever waits in this lane.
+        if lane.starting >= lane.waiting {
+            return Turn::Wait;
+        }
+        let before = self.queue.iter().position(|waiting| *waiting == ticket);
+        let in_place_of = match before {
+            Some(before) if before < self.room(budget) => None,
+            Some(0) => match self.evict() {
+                Some(evicted) => Some(evicted),
+                None => return Turn::Wait,
+            },
+            _ => return Turn::Wait,
+        };
+        self.serve(ticket);
+        Turn::Start { in_place_of }
+    }
+
+    /// Takes a parked container out of the lane that has most of them.
+    fn evict(&mut self) -> Option<Live> {
+        let fullest = self.all.iter_mut().max_by_key(|lane| lane.parked.len())?;
+        fullest.parked.pop_front()
+    }
+
+    /// A container is no longer used by its caller; it still takes its place.
+    pub(super) fn unused(&mut self, lane: usize) {
+        self.all[lane].in_use -= 1;
+    }
+
+    /// A container that wasn't parked is gone.
+    pub(super) fn leave(&mut self) {
+        self.occupied -= 1;
+    }
+
+    /// Reserves a place for a container that should be parked, and says for which order and lane.
+    pub(super) fn begin(&mut self, budget: &Budget) -> Option<(usize, Order)> {
+        if self.closed || self.room(budget) == 0 {
+            return None;
+        }
+        let ahead = self.parked() + self.starting();
+        let missing = |lane: &Lane| {
+            // Callers who wait are served first, whatever may be parked.
+            let wanted = match lane.expected {
+                Some(expected) => expected.min(budget.parked),
+                None => lane.peak.min(budget.parked),
+            };
+            match lane.failed || ahead >= budget.parked {
+                true => 0,
+                false => wanted.saturating_sub(lane.parked.len() + lane.starting),
+            }
+        };
+        let (index, lane) = self
+            .all
+            .iter_mut()
+            .enumerate()
+            .max_by_key(|(_, lane)| missing(lane))?;
+        if missing(lane) == 0 || !budget.has_memory_for(&lane.order) {
+            return None;
+        }
+        lane.starting += 1;
+        Some((index, lane.order.clone()))
+    }
+
+    /// A container that should be parked was started, or not; gives back what can't be parked any more.
+    pub(super) fn park(
+        &mut self,
+        lane: usize,
+        started: Result<Live, ContainerError>,
+    ) -> Option<Live> {
+        let closed = self.closed;
+        let lane = &mut self.all[lane];
+        lane.starting -= 1;
+        match started {
+            // Whoever waits may have started one in the meantime; what was forgotten is not wanted.
+            Ok(live) if closed || lane.expected == Some(0) && lane.waiting == 0 => {
+                self.occupied += 1;
+                Some(live)
+            }
+            Ok(live) => {
+                lane.parked.push_back(live);
+                None
+            }
+            Err(_) => {
+                lane.failed = true;
+                None
+            }
+        }
+    }
+
+    /// What must go as nobody asks for it any more.
+    pub(super) fn forget(&mut self, order: &Order) -> Vec<Live> {
+        let lane = self.lane(order);
+        let lane = &mut self.all[lane];
+        lane.expected = Some(0);
+        let parked: Vec<Live> = lane.parked.drain(..).collect();
+        self.occupied += parked.len();
+        parked
+    }
+
+    /// What must go as memory is short: half of what is parked, so that others may get by.
+    pub(super) fn give_way(&mut self, budget: &Budget) -> Vec<Live> {
+        let parked = self.parked();
+        if parked == 0 || !budget.is_short() {
+            return Vec::new();
+        }
+        let evicted: Vec<Live> = (0..parked.div_ceil(2))
+            .filter_map(|_| self.evict())
+            .collect();
+        self.occupied += evicted.len();
+        evicted
+    }
+
+    /// Nothing is parked any more.
+    pub(super) fn close(&mut self) -> Vec<Live> {
+        self.closed = true;
+        let lanes = self.all.iter_mut();
+        lanes.flat_map(|lane| lane.parked.drain(..)).collect()
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed
+    }
+}

@@ -1,0 +1,288 @@
+//! Containers ahead of need: started before anybody asks for them, parked, and handed over.
+//!
+//! A pool has one *lane* for each [`Order`]: the containers that are parked for it, and how many more will be
+//! asked for. Its *starters* are threads that fill the lanes; whoever finds a lane empty starts a container
+//! itself. One [`Budget`] holds over all lanes, and what is parked gives way to what is needed.
+//!
+//! ```text
+//!              starters                take()                    dropped
+//!   Order ───────────────▶ parked ───────────────▶ handed over ───────────▶ taken apart, by a thread of
+//!                             │                                              its own: the budget is free
+//!                             └── evicted: memory is short, another lane     again once the kernel is done
+//!                                 needs its place, or the pool is dropped
+//! ```
+//!
+//! All of a pool dies with its process: the kernel ends every container whose lifeline closes.
+
+mod budget;
+mod lane;
+
+use std::io::{self, PipeReader, PipeWriter};
+use std::ops::{Deref, DerefMut};
+use std::os::fd::{AsFd as _, BorrowedFd};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use crate::container::{Container, ContainerError, Host, Live, Order};
+
+pub use budget::Budget;
+use lane::{Lanes, Turn};
+
+/// Containers of one machine, parked and handed over. Dropping it takes apart what is parked.
+#[derive(Debug)]
+pub struct Pool {
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
+    /// Closed with the pool, which ends the starts that are under way.
+    lifeline: Option<PipeWriter>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    host: Host,
+    budget: Budget,
+    lanes: Mutex<Lanes>,
+    /// Something was parked, given back or asked for.
+    changed: Condvar,
+    /// Takes containers apart off everybody's path; `None` once the pool is closed.
+    undertaker: Mutex<Option<mpsc::Sender<Live>>>,
+    closing: PipeReader,
+}
+
+/// A container that was handed over; dropping it gives its place back.
+#[derive(Debug)]
+pub struct Handed {
+    live: Option<Live>,
+    shared: Arc<Shared>,
+    lane: usize,
+    parked: bool,
+}
+
+impl Pool {
+    /// A pool that starts nothing yet.
+    ///
+    /// # Errors
+    /// When there are no descriptors or threads left.
+    pub fn new(host: Host, budget: Budget) -> io::Result<Self> {
+        let (undertaker, dead) = mpsc::channel::<Live>();
+        let (closing, lifeline) = io::pipe()?;
+        let shared = Arc::new(Shared {
+            host,
+            budget,
+            lanes: Mutex::default(),
+            changed: Condvar::new(),
+            undertaker: Mutex::new(Some(undertaker)),
+            closing,
+        });
+        let mut pool = Self {
+            shared: Arc::clone(&shared),
+            threads: Vec::new(),
+            lifeline: Some(lifeline),
+        };
+        pool.thread("undertaker", move || {
+            for live in dead {
+                drop(live);
+                shared.lanes().leave();
+                shared.changed.notify_all();
+            }
+        })?;
+        for _ in 0..budget.starters {
+            let shared = Arc::clone(&pool.shared);
+            pool.thread("starter", move || while shared.park_one() {})?;
+        }
+        Ok(pool)
+    }
+
+    fn thread(&mut self, name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        let builder = std::thread::Builder::new().name(format!("cowherd {name}"));
+        self.threads.push(builder.spawn(work)?);
+        Ok(())
+    }
+
+    /// The machine that its containers are on.
+    pub fn host(&self) -> &Host {
+        &self.shared.host
+    }
+
+    /// Says that `order` will be asked for `times` more times: so many are parked, as far as the budget goes, and
+    /// none is left over at the end. A lane of which nobody said so parks as many as were in use at once.
+    pub fn expect(&self, order: &Order, times: usize) {
+        self.shared.lanes().expect(order, times);
+        self.shared.changed.notify_all();
+    }
+
+    /// Nobody asks for `order` any more: what is parked for it is taken apart.
+    pub fn forget(&self, order: &Order) {
+        let parked = self.shared.lanes().forget(order);
+        self.shared.bury(parked);
+    }
+
+    /// Hands a container over, ready to use: one that is parked, else one that is started now. Where the budget
+    /// is used up, it waits for its turn, first come, first served; a readable `stop` ends the wait.
+    ///
+    /// # Errors
+    /// As [`Host::start`]; [`ContainerError::Interrupted`] by `stop`.
+    pub fn take(
+        &self,
+        order: &Order,
+        stop: Option<BorrowedFd<'_>>,
+    ) -> Result<Handed, ContainerError> {
+        let shared = &self.shared;
+        let mut lanes = shared.lanes();
+        let ticket = lanes.join(order);
+        let handed = |live, parked| Handed {
+            live,
+            shared: Arc::clone(shared),
+            lane: ticket.lane,
+            parked,
+        };
+        let evicted = loop {
+            if let Some(mut live) = lanes.take_parked(ticket) {
+                drop(lanes);
+                shared.changed.notify_all();
+                if live.is_well() {
+                    return Ok(handed(Some(live), true));
+                }
+                // It died while nobody looked: another one takes its place.
+                break Some(live);
+            }
+            if let Turn::Start { in_place_of } = lanes.turn(ticket, &shared.budget) {
+                drop(lanes);
+                break in_place_of;
+            }
+            if stop.is_some_and(is_readable) {
+                lanes.give_up(ticket);
+                drop(lanes);
+                shared.changed.notify_all();
+                return Err(ContainerError::Interrupted);
+            }
+            lanes = shared.wait(lanes, LOOK_EVERY);
+        };
+        drop(evicted);
+        match shared.host.start(order, stop) {
+            Ok(live) => Ok(handed(Some(live), false)),
+            Err(error) => {
+                // Gives its place back.
+                drop(handed(None, false));
+                Err(error)
+            }
+        }
+    }
+
+    /// How many containers are parked.
+    pub fn parked(&self) -> usize {
+        self.shared.lanes().parked()
+    }
+}
+
+/// How long a waiting caller goes without a look at its `stop`.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// How often a pool with nothing to do looks at the memory that is left.
+const WATCH_MEMORY_EVERY: Duration = Duration::from_secs(1);
+
+impl Shared {
+    // Nothing can panic while the lock is held.
+    fn lanes(&self) -> MutexGuard<'_, Lanes> {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait<'a>(&self, lanes: MutexGuard<'a, Lanes>, at_most: Duration) -> MutexGuard<'a, Lanes> {
+        let woken = self.changed.wait_timeout(lanes, at_most);
+        woken.unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    /// Parks the container that is missing most, or waits until one may be missing; `false` once the pool is
+    /// closed.
+    fn park_one(&self) -> bool {
+        let mut lanes = self.lanes();
+        if lanes.is_closed() {
+            return false;
+        }
+        let Some((lane, order)) = lanes.begin(&self.budget) else {
+            let mut lanes = self.wait(lanes, WATCH_MEMORY_EVERY);
+            let evicted = lanes.give_way(&self.budget);
+            drop(lanes);
+            self.bury(evicted);
+            return true;
+        };
+        drop(lanes);
+        let begun = Instant::now();
+        let started = self.host.start(&order, Some(self.closing.as_fd()));
+        let (snapshot, ok) = (&order.state.snapshot, started.is_ok());
+        tracing::debug!(snapshot, ok, after = ?begun.elapsed(), "started ahead of need");
+        let over = self.lanes().park(lane, started);
+        self.changed.notify_all();
+        self.bury(over);
+        true
+    }
+
+    /// Has containers taken apart that still have a place in the budget.
+    fn bury(&self, dead: impl IntoIterator<Item = Live>) {
+        let undertaker = self.undertaker.lock();
+        let undertaker = undertaker.unwrap_or_else(PoisonError::into_inner);
+        for live in dead {
+            match &*undertaker {
+                // It listens for as long as somebody can send.
+                Some(undertaker) => drop(undertaker.send(live)),
+                None => drop(live),
+            }
+        }
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        let parked = self.shared.lanes().close();
+        self.shared.changed.notify_all();
+        drop(self.lifeline.take());
+        drop(parked);
+        let undertaker = self.shared.undertaker.lock();
+        drop(undertaker.unwrap_or_else(PoisonError::into_inner).take());
+        for thread in self.threads.drain(..) {
+            // A panic there has been told.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Handed {
+    /// Whether it had been started before it was asked for.
+    pub fn was_parked(&self) -> bool {
+        self.parked
+    }
+}
+
+impl Deref for Handed {
+    type Target = Container;
+
+    fn deref(&self) -> &Container {
+        self.live.as_ref().expect("held until it is dropped")
+    }
+}
+
+impl DerefMut for Handed {
+    fn deref_mut(&mut self) -> &mut Container {
+        self.live.as_mut().expect("held until it is dropped")
+    }
+}
+
+impl Drop for Handed {
+    fn drop(&mut self) {
+        let mut lanes = self.shared.lanes();
+        lanes.unused(self.lane);
+        if self.live.is_none() {
+            lanes.leave();
+        }
+        drop(lanes);
+        self.shared.bury(self.live.take());
+        self.shared.changed.notify_all();
+    }
+}
+
+fn is_readable(fd: BorrowedFd<'_>) -> bool {
+    let mut fds = [PollFd::new(fd, PollFlags::POLLIN)];
+    poll(&mut fds, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
+}
