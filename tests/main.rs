@@ -12,6 +12,7 @@ mod house;
 mod leftovers;
 mod migrate;
 mod plan;
+mod pool;
 mod report;
 mod run;
 mod sandbox;
