@@ -105,7 +105,7 @@ impl Cowherd {
         let (_, state) = prepared.pop().expect("an answer for every name");
         Ok(Snapshot {
             state: state?,
-            host: project.on().clone(),
+            host: Arc::clone(project.on()),
         })
     }
 }
@@ -114,7 +114,7 @@ impl Cowherd {
 #[derive(Debug, Clone)]
 pub struct Snapshot {
     state: Arc<State>,
-    host: Host,
+    host: Arc<Host>,
 }
 
 impl Snapshot {
@@ -147,12 +147,13 @@ impl Snapshot {
 
     fn start(&self) -> Result<Live, Error> {
         let order = Order {
+            host: Arc::clone(&self.host),
             state: Arc::clone(&self.state),
             project: ProjectFiles::Unseen,
             shown: Vec::new(),
             limits: Limits::default(),
         };
-        let mut live = self.host.start(&order, None)?;
+        let mut live = order.start(None)?;
         live.let_logs_go();
         Ok(live)
     }

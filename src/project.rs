@@ -20,11 +20,10 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::builder::{BuildError, Builder};
-use crate::container::{Host, Order, State};
+use crate::container::{Host, State};
 use crate::engine::{self, Engine};
 use crate::event::{Event, Outcome, Totals};
 use crate::plan::{self, BaseStep, EngineIdentity, Plan};
-use crate::pool::{Budget, Pool};
 use crate::sandbox::Identity;
 use crate::schedule::{self, Stop};
 use crate::spec::{self, Service, Spec};
@@ -37,7 +36,7 @@ pub use error::ProjectError;
 #[derive(Debug)]
 pub struct Project {
     spec: Spec,
-    host: Host,
+    host: Arc<Host>,
 }
 
 /// What `run` is asked for.
@@ -121,7 +120,10 @@ impl Project {
             project,
             reflink: Arc::default(),
         };
-        Ok(Self { spec, host })
+        Ok(Self {
+            spec,
+            host: Arc::new(host),
+        })
     }
 
     /// The spec.
@@ -135,7 +137,7 @@ impl Project {
     }
 
     /// This host.
-    pub fn on(&self) -> &Host {
+    pub fn on(&self) -> &Arc<Host> {
         &self.host
     }
 
@@ -240,7 +242,7 @@ impl Project {
         }
         let scheduled: Vec<_> = chosen.iter().map(|test| test.scheduled.clone()).collect();
         let broken = Arc::new(OnceLock::new());
-        let pool = Arc::new(self.pool_for(&chosen, jobs)?);
+        let pool = Arc::new(cases::pool_for(&chosen, jobs)?);
         let attempt = {
             let (pool, broken) = (Arc::clone(&pool), Arc::clone(&broken));
             move |test: usize, _attempt: u32, stop: &Stop| {
@@ -291,23 +293,6 @@ impl Project {
             totals,
             fixture_failed: unbuilt > 0 || broken.get().is_some(),
         })
-    }
-
-    /// A pool that knows how many containers of which kind the tests will take.
-    fn pool_for(&self, chosen: &[cases::Chosen], jobs: usize) -> Result<Pool, ProjectError> {
-        let pool =
-            Pool::new(self.host.clone(), Budget::of_jobs(jobs)).map_err(ProjectError::Pool)?;
-        let mut orders: Vec<(&Order, usize)> = Vec::new();
-        for order in chosen.iter().map(|test| &test.case.order) {
-            match orders.iter_mut().find(|(known, _)| *known == order) {
-                Some((_, times)) => *times += 1,
-                None => orders.push((order, 1)),
-            }
-        }
-        for (order, times) in orders {
-            pool.expect(order, times);
-        }
-        Ok(pool)
     }
 
     /// The run history; a run goes on without it.

@@ -24,9 +24,7 @@ snapshots:
 ";
 
 /// A project with an order for each of some of its snapshots.
-fn orders<const N: usize>(
-    snapshots: [&str; N],
-) -> (Project, cowherd::project::Project, [Order; N]) {
+fn orders<const N: usize>(snapshots: [&str; N]) -> (Project, [Order; N]) {
     let project = Project::new(SPEC)
         .file("one.sql", "CREATE TABLE t (x); INSERT INTO t VALUES (1);")
         .file("two.sql", "CREATE TABLE t (x); INSERT INTO t VALUES (2);");
@@ -37,13 +35,14 @@ fn orders<const N: usize>(
         let prepared = opened.prepare(&[snapshot], &stop, &mut |_| {});
         let state = prepared.expect("an answer").remove(0).1.expect("a state");
         Order {
+            host: Arc::clone(opened.on()),
             state: Arc::clone(&state),
             project: ProjectFiles::Unseen,
             shown: Vec::new(),
             limits: Limits::default(),
         }
     });
-    (project, opened, orders)
+    (project, orders)
 }
 
 fn budget(containers: usize, parked: usize) -> Budget {
@@ -82,8 +81,8 @@ fn what_is_expected_is_parked_and_handed_over_and_none_is_left() {
     if !userns() {
         return;
     }
-    let (_project, opened, [one]) = orders(["one"]);
-    let pool = Pool::new(opened.on().clone(), budget(8, 2)).expect("a pool");
+    let (_project, [one]) = orders(["one"]);
+    let pool = Pool::new(budget(8, 2)).expect("a pool");
     pool.expect(&one, 3);
     until_parked(&pool, 2);
     let first = pool.take(&one, None).expect("a container");
@@ -101,8 +100,8 @@ fn each_is_a_copy_of_its_own_parked_or_not() {
     if !userns() {
         return;
     }
-    let (_project, opened, [one, two]) = orders(["one", "two"]);
-    let pool = Pool::new(opened.on().clone(), budget(8, 2)).expect("a pool");
+    let (_project, [one, two]) = orders(["one", "two"]);
+    let pool = Pool::new(budget(8, 2)).expect("a pool");
     pool.expect(&one, 2);
     until_parked(&pool, 2);
     let mut used = pool.take(&one, None).expect("a container");
@@ -121,8 +120,8 @@ fn a_lane_of_which_nobody_knows_parks_as_many_as_were_in_use_at_once() {
     if !userns() {
         return;
     }
-    let (_project, opened, [one]) = orders(["one"]);
-    let pool = Pool::new(opened.on().clone(), budget(16, 8)).expect("a pool");
+    let (_project, [one]) = orders(["one"]);
+    let pool = Pool::new(budget(16, 8)).expect("a pool");
     let taken: Vec<Handed> = (0..3)
         .map(|_| pool.take(&one, None).expect("a container"))
         .collect();
@@ -138,8 +137,8 @@ fn no_more_than_the_budget_live_and_whoever_asks_for_more_waits_for_a_place() {
     if !userns() {
         return;
     }
-    let (_project, opened, [one]) = orders(["one"]);
-    let pool = Pool::new(opened.on().clone(), budget(8, 0)).expect("a pool");
+    let (_project, [one]) = orders(["one"]);
+    let pool = Pool::new(budget(8, 0)).expect("a pool");
     let live = std::sync::atomic::AtomicUsize::new(0);
     let most = std::sync::atomic::AtomicUsize::new(0);
     let pair = std::sync::Barrier::new(2);
@@ -165,8 +164,8 @@ fn an_order_to_stop_ends_the_wait_for_a_place() {
     if !userns() {
         return;
     }
-    let (_project, opened, [one]) = orders(["one"]);
-    let pool = Pool::new(opened.on().clone(), budget(1, 0)).expect("a pool");
+    let (_project, [one]) = orders(["one"]);
+    let pool = Pool::new(budget(1, 0)).expect("a pool");
     let _only = pool.take(&one, None).expect("a container");
     let (stop, order) = std::io::pipe().expect("a pipe");
     drop(order);
@@ -182,8 +181,8 @@ fn what_is_parked_gives_way_to_what_is_needed() {
     if !userns() {
         return;
     }
-    let (_project, opened, [one, two]) = orders(["one", "two"]);
-    let pool = Pool::new(opened.on().clone(), budget(2, 2)).expect("a pool");
+    let (_project, [one, two]) = orders(["one", "two"]);
+    let pool = Pool::new(budget(2, 2)).expect("a pool");
     pool.expect(&one, 2);
     until_parked(&pool, 2);
     pool.expect(&two, 1);
@@ -197,12 +196,12 @@ fn nothing_is_parked_when_memory_is_short_but_who_asks_is_served() {
     if !userns() {
         return;
     }
-    let (_project, opened, [one]) = orders(["one"]);
+    let (_project, [one]) = orders(["one"]);
     let short = Budget {
         reserve: u64::MAX / 2,
         ..budget(8, 8)
     };
-    let pool = Pool::new(opened.on().clone(), short).expect("a pool");
+    let pool = Pool::new(short).expect("a pool");
     pool.expect(&one, 8);
     for _ in 0..3 {
         assert!(!pool.take(&one, None).expect("a container").was_parked());
@@ -216,8 +215,8 @@ fn a_parked_server_that_died_is_not_handed_over() {
         return;
     }
     alone("pool::a_parked_server_that_died_is_not_handed_over", || {
-        let (_project, opened, [served]) = orders(["served"]);
-        let pool = Pool::new(opened.on().clone(), budget(2, 1)).expect("a pool");
+        let (_project, [served]) = orders(["served"]);
+        let pool = Pool::new(budget(2, 1)).expect("a pool");
         pool.expect(&served, 2);
         until_parked(&pool, 1);
         for init in processes::children(getpid().as_raw()) {
@@ -240,8 +239,8 @@ fn a_pool_that_is_dropped_leaves_no_process_and_no_folder() {
     if !userns() {
         return;
     }
-    let (project, opened, [one]) = orders(["one"]);
-    let pool = Pool::new(opened.on().clone(), budget(8, 4)).expect("a pool");
+    let (project, [one]) = orders(["one"]);
+    let pool = Pool::new(budget(8, 4)).expect("a pool");
     pool.expect(&one, 4);
     until_parked(&pool, 4);
     let taken = pool.take(&one, None).expect("a container");
@@ -252,7 +251,7 @@ fn a_pool_that_is_dropped_leaves_no_process_and_no_folder() {
     drop(taken);
     assert!(!Path::new(&format!("/proc/{init}")).exists());
     // The store's own folder goes with the last who has it open.
-    drop((one, opened));
+    drop(one);
     let left: Vec<_> = std::fs::read_dir(project.store().join("scratch"))
         .expect("a folder")
         .collect();

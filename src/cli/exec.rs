@@ -90,6 +90,7 @@ pub(super) fn in_container(
     };
     command.current_dir(folder).foreground(true);
     let order = Order {
+        host: Arc::clone(host),
         state: Arc::clone(state),
         project: match host_files {
             true => ProjectFiles::Host,
@@ -98,7 +99,7 @@ pub(super) fn in_container(
         shown: host.shown.clone(),
         limits: Limits::default(),
     };
-    let mut container = host.start(&order, Some(stop.killed()))?;
+    let mut container = order.start(Some(stop.killed()))?;
     let stdio = [
         &std::io::stdin() as _,
         &std::io::stdout() as _,

@@ -33,6 +33,8 @@ pub struct Host {
 /// started before anybody asks for it; equal orders are served alike.
 #[derive(Debug, Clone)]
 pub struct Order {
+    /// The machine, and the project on it.
+    pub host: Arc<Host>,
     /// The state that it is a copy of.
     pub state: Arc<State>,
     /// What it sees of the project's folder.
@@ -64,6 +66,31 @@ impl PartialEq for Order {
 }
 
 impl Order {
+    /// Starts a container and waits until its services are ready. A readable `stop` ends the wait.
+    ///
+    /// # Errors
+    /// As [`Container::start`], and when there is no scratch folder to be had.
+    pub fn start(&self, stop: Option<BorrowedFd<'_>>) -> Result<Live, ContainerError> {
+        let host = &self.host;
+        let scratch = host.scratch_for(&self.state)?;
+        let setup = Setup {
+            identity: host.identity,
+            project: match self.project {
+                ProjectFiles::Unseen => None,
+                files => Some((&host.project, files == ProjectFiles::Host)),
+            },
+            shown: &self.shown,
+            writable: scratch.as_ref().map_or(Writable::Memory, Writable::Scratch),
+            limits: (!self.limits.is_empty()).then(|| (host.cgroups(), self.limits)),
+            services: Services::All,
+            stop,
+        };
+        Ok(Live {
+            container: Box::new(Container::start(&self.state, &setup)?),
+            _scratch: scratch,
+        })
+    }
+
     /// What one container takes at most, in bytes, as far as that is known: its limit, else what the servers
     /// and the files of a small suite were seen to take.
     pub fn memory(&self) -> u64 {
@@ -100,34 +127,6 @@ impl DerefMut for Live {
 }
 
 impl Host {
-    /// Starts a container and waits until its services are ready. A readable `stop` ends the wait.
-    ///
-    /// # Errors
-    /// As [`Container::start`], and when there is no scratch folder to be had.
-    pub fn start(
-        &self,
-        order: &Order,
-        stop: Option<BorrowedFd<'_>>,
-    ) -> Result<Live, ContainerError> {
-        let scratch = self.scratch_for(&order.state)?;
-        let setup = Setup {
-            identity: self.identity,
-            project: match order.project {
-                ProjectFiles::Unseen => None,
-                files => Some((&self.project, files == ProjectFiles::Host)),
-            },
-            shown: &order.shown,
-            writable: scratch.as_ref().map_or(Writable::Memory, Writable::Scratch),
-            limits: (!order.limits.is_empty()).then(|| (self.cgroups(), order.limits)),
-            services: Services::All,
-            stop,
-        };
-        Ok(Live {
-            container: Box::new(Container::start(&order.state, &setup)?),
-            _scratch: scratch,
-        })
-    }
-
     /// What this host lets us limit. Groups that a killed run left are swept the first time.
     pub fn cgroups(&self) -> &Cgroups {
         self.cgroups.get_or_init(|| {

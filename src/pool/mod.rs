@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use crate::container::{Container, ContainerError, Host, Live, Order};
+use crate::container::{Container, ContainerError, Live, Order};
 
 pub use budget::Budget;
 use lane::{Lanes, Turn};
@@ -42,7 +42,6 @@ pub struct Pool {
 
 #[derive(Debug)]
 struct Shared {
-    host: Host,
     budget: Budget,
     lanes: Mutex<Lanes>,
     /// Something was parked, given back or asked for.
@@ -66,11 +65,10 @@ impl Pool {
     ///
     /// # Errors
     /// When there are no descriptors or threads left.
-    pub fn new(host: Host, budget: Budget) -> io::Result<Self> {
+    pub fn new(budget: Budget) -> io::Result<Self> {
         let (undertaker, dead) = mpsc::channel::<Live>();
         let (closing, lifeline) = io::pipe()?;
         let shared = Arc::new(Shared {
-            host,
             budget,
             lanes: Mutex::default(),
             changed: Condvar::new(),
@@ -102,11 +100,6 @@ impl Pool {
         Ok(())
     }
 
-    /// The machine that its containers are on.
-    pub fn host(&self) -> &Host {
-        &self.shared.host
-    }
-
     /// Says that `order` will be asked for `times` more times: so many are parked, as far as the budget goes, and
     /// none is left over at the end. A lane of which nobody said so parks as many as were in use at once.
     pub fn expect(&self, order: &Order, times: usize) {
@@ -124,7 +117,7 @@ impl Pool {
     /// is used up, it waits for its turn, first come, first served; a readable `stop` ends the wait.
     ///
     /// # Errors
-    /// As [`Host::start`]; [`ContainerError::Interrupted`] by `stop`.
+    /// As [`Order::start`]; [`ContainerError::Interrupted`] by `stop`.
     pub fn take(
         &self,
         order: &Order,
@@ -162,7 +155,7 @@ impl Pool {
             lanes = shared.wait(lanes, LOOK_EVERY);
         };
         drop(evicted);
-        match shared.host.start(order, stop) {
+        match order.start(stop) {
             Ok(live) => Ok(handed(Some(live), false)),
             Err(error) => {
                 // Gives its place back.
@@ -210,7 +203,7 @@ impl Shared {
         };
         drop(lanes);
         let begun = Instant::now();
-        let started = self.host.start(&order, Some(self.closing.as_fd()));
+        let started = order.start(Some(self.closing.as_fd()));
         let (snapshot, ok) = (&order.state.snapshot, started.is_ok());
         tracing::debug!(snapshot, ok, after = ?begun.elapsed(), "started ahead of need");
         let over = self.lanes().park(lane, started);

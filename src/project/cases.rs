@@ -9,6 +9,7 @@ use super::{Prepared, Project, ProjectError, Request};
 use crate::container::{ContainerError, Host, Order, ProjectFiles, State, command_of};
 use crate::event::{self, Event};
 use crate::plan::{self, CaseAction, PlanError, PlannedTest};
+use crate::pool::{Budget, Pool};
 use crate::sandbox::cgroup::{Limits, available_memory};
 use crate::sandbox::{Command, SandboxError};
 use crate::schedule::{Case, Scheduled, Stop};
@@ -33,6 +34,22 @@ pub(super) fn default_jobs(chosen: &[Chosen]) -> usize {
     // Half of what is there is left to the tests themselves and to everybody else.
     let fit = usize::try_from(available / 2 / each.max(1)).unwrap_or(usize::MAX);
     cores.min(fit).max(1)
+}
+
+/// A pool that knows how many containers of which kind the tests will take.
+pub(super) fn pool_for(chosen: &[Chosen], jobs: usize) -> Result<Pool, ProjectError> {
+    let pool = Pool::new(Budget::of_jobs(jobs)).map_err(ProjectError::Pool)?;
+    let mut orders: Vec<(&Order, usize)> = Vec::new();
+    for order in chosen.iter().map(|test| &test.case.order) {
+        match orders.iter_mut().find(|(known, _)| *known == order) {
+            Some((_, times)) => *times += 1,
+            None => orders.push((order, 1)),
+        }
+    }
+    for (order, times) in orders {
+        pool.expect(order, times);
+    }
+    Ok(pool)
 }
 
 /// Builds what the chosen tests need and lists them; those whose snapshot could not be built are only
@@ -187,6 +204,7 @@ fn case(
     command.current_dir(host.project.join(folder));
     Case {
         order: Order {
+            host: Arc::clone(host),
             state: Arc::clone(state),
             project: project_files(test),
             shown,
@@ -251,6 +269,7 @@ fn discover(
         };
         let host = project.on();
         let order = Order {
+            host: Arc::clone(host),
             state: Arc::clone(state),
             project: project_files(test),
             shown: host.shown.clone(),
@@ -266,8 +285,8 @@ fn discover(
                 .join(test.working_dir.as_deref().unwrap_or(Path::new(""))),
         );
         let killed = Some(stop.killed());
-        let printed = host
-            .start(&order, killed)
+        let printed = order
+            .start(killed)
             .and_then(|mut container| container.output_of(&test.name, &command, killed));
         match printed {
             Ok(text) => lines.push((test.name.clone(), text.lines().map(str::to_owned).collect())),

@@ -61,7 +61,7 @@ fn live(
     begun: Instant,
     record: &mut Attempt,
 ) -> Result<(), ContainerError> {
-    let output = disk::unnamed_file(pool.host().store.path()).map_err(ContainerError::Disk)?;
+    let output = disk::unnamed_file(case.order.host.store.path()).map_err(ContainerError::Disk)?;
     let mut container = pool.take(&case.order, Some(stop.killed()))?;
     record.fixture = begun.elapsed();
     let started = Instant::now();
