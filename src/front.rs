@@ -11,54 +11,69 @@
 //! Nothing has to be installed or started beforehand. When a [`Container`] is dropped, or its process ends in
 //! whatever way, the kernel takes the container apart.
 
+mod container;
 mod error;
+mod here;
+mod inside;
 
-use std::collections::HashMap;
+use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::Arc;
 
-use crate::container::{ContainerError, Host, Live, Order, ProjectFiles, State};
-use crate::engine::Engine;
+use crate::container::ContainerError;
 use crate::engine::sqlite_mapped::{SqliteCopy, private_copy};
+use crate::pool::client::{Client, POOL};
+use crate::pool::protocol::Wanted;
 use crate::project::{Project, ProjectError};
-use crate::sandbox::cgroup::Limits;
-use crate::schedule::Stop;
 use crate::spec;
-use crate::store::Scratch;
 
+pub use container::{Container, SqliteFile};
 pub use error::Error;
+pub(crate) use here::{Built, Here};
+use inside::Inside;
 
 /// A project with its snapshots, opened once for all tests of a process.
 #[derive(Debug, Clone)]
 pub struct Cowherd {
-    inner: Arc<Inner>,
+    copies: Copies,
 }
 
-#[derive(Debug)]
-struct Inner {
-    project: Project,
-    built: Mutex<HashMap<String, Arc<Built>>>,
+/// Who makes the copies.
+#[derive(Debug, Clone)]
+enum Copies {
+    /// This process.
+    Here(Arc<Here>),
+    /// A pool in another process, over this socket, of the spec in this file.
+    Pool(Arc<(PathBuf, PathBuf)>),
+    /// Nobody: this process is in a container of its own.
+    Inside(Arc<Inside>),
 }
-
-/// A snapshot that was asked for, once it is built or can't be.
-type Built = OnceLock<Result<Snapshot, Error>>;
 
 impl Cowherd {
     /// Opens the `cowherd.yaml` that belongs to this package: the one that `COWHERD_FILE` names, else the
     /// nearest from the package's folder upwards (`CARGO_MANIFEST_DIR`, which Cargo sets for tests), else from
     /// the current folder.
     ///
+    /// Where `COWHERD_POOL` names the socket of a pool, as in tests under `cowherd cargo` and beside `cowherd serve`,
+    /// the containers are taken from there. A process that is in a container itself gets that one.
+    ///
     /// # Errors
     /// A spec that is wrong or isn't there, a store that can't be used.
     pub fn open() -> Result<Self, Error> {
-        let variable = |name| std::env::var_os(name).map(PathBuf::from);
-        match (variable("COWHERD_FILE"), variable("CARGO_MANIFEST_DIR")) {
-            (Some(file), _) => Self::open_file(&file),
-            (None, Some(package)) => {
-                Self::open_file(&spec::find(&package).map_err(ProjectError::from)?)
-            }
-            (None, None) => Ok(Self::of(Project::open(None)?)),
+        if let Some(inside) = Inside::of_environment() {
+            let copies = Copies::Inside(Arc::new(inside));
+            return Ok(Self { copies });
         }
+        let variable = |name| std::env::var_os(name).map(PathBuf::from);
+        let file = match (variable("COWHERD_FILE"), variable("CARGO_MANIFEST_DIR")) {
+            (Some(file), _) => file,
+            (None, Some(package)) => spec::find(&package).map_err(ProjectError::from)?,
+            (None, None) => {
+                let here = std::env::current_dir().map_err(ProjectError::Folder)?;
+                spec::find(&here).map_err(ProjectError::from)?
+            }
+        };
+        Self::open_file(&file)
     }
 
     /// Opens one spec.
@@ -66,7 +81,10 @@ impl Cowherd {
     /// # Errors
     /// As [`Cowherd::open`].
     pub fn open_file(file: &Path) -> Result<Self, Error> {
-        Ok(Self::of(Project::open(Some(file))?))
+        match std::env::var_os(POOL) {
+            Some(socket) => Self::open_by_pool(file, socket.as_ref()),
+            None => Ok(Self::of(Here::new(Project::open(Some(file))?))),
+        }
     }
 
     /// Opens one spec with the store in the folder `store`, whatever the environment says.
@@ -74,14 +92,30 @@ impl Cowherd {
     /// # Errors
     /// As [`Cowherd::open`].
     pub fn open_in(file: &Path, store: &Path) -> Result<Self, Error> {
-        Ok(Self::of(Project::open_in(file, store)?))
+        Ok(Self::of(Here::new(Project::open_in(file, store)?)))
     }
 
-    fn of(project: Project) -> Self {
-        let built = Mutex::default();
-        Self {
-            inner: Arc::new(Inner { project, built }),
-        }
+    /// Opens one spec, whose copies come from the pool that listens on `socket`, whatever the environment says.
+    ///
+    /// ```no_run
+    /// use cowherd::Cowherd;
+    /// let cowherd = Cowherd::open_by_pool("cowherd.yaml".as_ref(), "/tmp/pool.sock".as_ref())?;
+    /// let container = cowherd.snapshot("shop")?.container()?;
+    /// # Ok::<(), cowherd::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When there is no current folder. Whether the pool is there and knows the spec, the first snapshot shows.
+    pub fn open_by_pool(file: &Path, socket: &Path) -> Result<Self, Error> {
+        let file = std::path::absolute(file).map_err(ProjectError::Folder)?;
+        let copies = Copies::Pool(Arc::new((socket.to_owned(), file)));
+        Ok(Self { copies })
+    }
+
+    /// A project whose containers this process starts.
+    pub(crate) fn of(here: Here) -> Self {
+        let copies = Copies::Here(Arc::new(here));
+        Self { copies }
     }
 
     /// The snapshot of that name, built if the store lacks it: once, whoever asks.
@@ -89,23 +123,25 @@ impl Cowherd {
     /// # Errors
     /// When it can't be built; everybody who asks for it in this process gets the same error.
     pub fn snapshot(&self, name: &str) -> Result<Snapshot, Error> {
-        let cell = {
-            // Nothing can panic while the lock is held.
-            let built = self.inner.built.lock();
-            let mut built = built.unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(built.entry(name.to_owned()).or_default())
+        let wanted = Some(name.to_owned());
+        let copies = match &self.copies {
+            Copies::Here(here) => Source::Here(here.snapshot(name)?, Arc::clone(here)),
+            Copies::Pool(at) => {
+                let wanted = Wanted {
+                    spec: Some(at.1.clone()),
+                    snapshot: wanted,
+                };
+                Client::connect(&at.0)?.prepare(wanted.clone())?;
+                Source::Pool(at.0.clone(), wanted)
+            }
+            Copies::Inside(inside) => {
+                inside.is(name)?;
+                Source::Inside(Arc::clone(inside))
+            }
         };
-        cell.get_or_init(|| self.build(name)).clone()
-    }
-
-    fn build(&self, name: &str) -> Result<Snapshot, Error> {
-        let project = &self.inner.project;
-        let stop = Stop::new().map_err(ProjectError::Signals)?;
-        let mut prepared = project.prepare(&[name], &stop, &mut |_| {})?;
-        let (_, state) = prepared.pop().expect("an answer for every name");
         Ok(Snapshot {
-            state: state?,
-            host: Arc::clone(project.on()),
+            name: name.to_owned(),
+            copies,
         })
     }
 }
@@ -113,49 +149,66 @@ impl Cowherd {
 /// A built snapshot.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
-    state: Arc<State>,
-    host: Arc<Host>,
+    name: String,
+    copies: Source,
+}
+
+/// Where a snapshot's copies come from.
+#[derive(Debug, Clone)]
+enum Source {
+    Here(Arc<Built>, Arc<Here>),
+    Pool(PathBuf, Wanted),
+    Inside(Arc<Inside>),
 }
 
 impl Snapshot {
     /// Its name.
     pub fn name(&self) -> &str {
-        &self.state.snapshot
+        &self.name
     }
 
-    /// Starts a container over it and waits until its services answer. A SQLite snapshot needs no
-    /// processes: its container is a file of its own.
+    pub(crate) fn of(name: &str, built: Arc<Built>, here: Arc<Here>) -> Self {
+        Self {
+            name: name.to_owned(),
+            copies: Source::Here(built, here),
+        }
+    }
+
+    /// Starts a container over it and waits until its services answer, or takes one that was started ahead. A
+    /// SQLite snapshot needs no processes: its container is a file of its own.
     ///
     /// # Errors
     /// What the host refuses, or a service that isn't ready.
     pub fn container(&self) -> Result<Container, Error> {
-        let served = |engine: &Arc<dyn Engine>| engine.server(false).is_some();
-        let live = match self.state.services.iter().any(served) {
-            true => Some(self.start()?),
-            false => None,
-        };
-        let file = match self.frozen_file() {
-            Ok(_) => Some(self.sqlite_file()?),
-            Err(_) => None,
-        };
-        Ok(Container {
-            live,
-            state: Arc::clone(&self.state),
-            file,
-        })
+        self.take(false, None)
     }
 
-    fn start(&self) -> Result<Live, Error> {
-        let order = Order {
-            host: Arc::clone(&self.host),
-            state: Arc::clone(&self.state),
-            project: ProjectFiles::Unseen,
-            shown: Vec::new(),
-            limits: Limits::default(),
-        };
-        let mut live = order.start(None)?;
-        live.let_logs_go();
-        Ok(live)
+    /// The same for one who holds others already, `more`, and may give up.
+    pub(crate) fn take(
+        &self,
+        more: bool,
+        stop: Option<BorrowedFd<'_>>,
+    ) -> Result<Container, Error> {
+        match &self.copies {
+            Source::Here(built, here) => {
+                let live = match (built.is_served(), more) {
+                    (false, _) => None,
+                    (true, false) => Some(here.pool()?.take(&built.order, stop)?),
+                    (true, true) => Some(here.pool()?.take_another(&built.order, stop)?),
+                };
+                let file = match built.frozen {
+                    Some(_) => Some(self.sqlite_file()?),
+                    None => None,
+                };
+                Ok(Container::here(live, Arc::clone(&built.order.state), file))
+            }
+            Source::Pool(socket, wanted) => {
+                let mut client = Client::connect(socket)?;
+                let address = client.take(wanted.clone())?;
+                Ok(Container::taken(client, address))
+            }
+            Source::Inside(inside) => Ok(Container::around(inside.take()?)),
+        }
     }
 
     /// A connection to a copy of a SQLite snapshot inside this process, at any size in a fraction of a
@@ -164,7 +217,8 @@ impl Snapshot {
     /// # Errors
     /// [`Error::NoFile`] when the snapshot's first service isn't a file; when it can't be mapped.
     pub fn sqlite(&self) -> Result<SqliteCopy, Error> {
-        Ok(SqliteCopy::of(&self.frozen_file()?).map_err(ContainerError::from)?)
+        let (file, _kept) = self.frozen_file()?;
+        Ok(SqliteCopy::of(&file).map_err(ContainerError::from)?)
     }
 
     /// A file with a copy of a SQLite snapshot, for tests that want a path: several connections, another
@@ -174,89 +228,30 @@ impl Snapshot {
     /// # Errors
     /// [`Error::NoFile`] when the snapshot's first service isn't a file; when it can't be copied.
     pub fn sqlite_file(&self) -> Result<SqliteFile, Error> {
-        let frozen = self.frozen_file()?;
-        let folder = self.host.store.scratch().map_err(ContainerError::Store)?;
-        let path = private_copy(&frozen, folder.path()).map_err(ContainerError::from)?;
-        Ok(SqliteFile {
-            path,
-            _folder: folder,
-        })
-    }
-
-    fn frozen_file(&self) -> Result<PathBuf, Error> {
-        let frozen = self.state.services.first().and_then(|engine| {
-            let file = engine.database_file()?;
-            let layers = self.state.layers.iter();
-            let mut folders = layers.filter_map(|layer| layer.files(engine.place().service()));
-            folders.find_map(|folder| Some(folder.join(&file)).filter(|path| path.exists()))
-        });
-        frozen.ok_or_else(|| Error::NoFile(self.name().to_owned()))
-    }
-}
-
-/// A SQLite file of one test's own.
-#[derive(Debug)]
-pub struct SqliteFile {
-    path: PathBuf,
-    // Removed when it is dropped, or by the next command.
-    _folder: Scratch,
-}
-
-impl SqliteFile {
-    /// The file.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-}
-
-/// One test's copy of a snapshot, with its services running.
-///
-/// Addresses are for programs *outside* the container: PostgreSQL is reached by its Unix socket, which needs no
-/// port of this host's.
-#[derive(Debug)]
-pub struct Container {
-    live: Option<Live>,
-    state: Arc<State>,
-    file: Option<SqliteFile>,
-}
-
-impl Container {
-    /// The address of the first service: `postgres://postgres@%2F…/shop`, whose host is the folder of the
-    /// Unix socket, or `sqlite:///abs/path`. libpq and the Rust clients take it as it stands.
-    pub fn url(&self) -> String {
-        if let Some(file) = &self.file {
-            return format!("sqlite://{}", file.path().display());
-        }
-        let Some(engine) = self.state.services.first() else {
-            return String::new();
-        };
-        match self.socket_folder() {
-            Some(folder) => engine.url_by_socket(&folder),
-            None => engine.url(),
+        match &self.copies {
+            Source::Here(_, here) => {
+                let (frozen, _) = self.frozen_file()?;
+                let folder = here.scratch()?;
+                let path = private_copy(&frozen, folder.path()).map_err(ContainerError::from)?;
+                Ok(SqliteFile::copied(path, folder))
+            }
+            Source::Pool(..) | Source::Inside(_) => {
+                let container = self.container()?;
+                SqliteFile::of(container).ok_or_else(|| Error::NoFile(self.name.clone()))
+            }
         }
     }
 
-    /// The folder of the first service's Unix socket, as this process reaches it.
-    pub fn socket_folder(&self) -> Option<PathBuf> {
-        let engine = self.state.services.first()?;
-        engine.server(false)?;
-        let live = self.live.as_ref()?;
-        Some(live.reach(&engine.place().sockets()))
-    }
-
-    /// The file of a SQLite snapshot, this container's own.
-    pub fn file(&self) -> Option<&Path> {
-        self.file.as_ref().map(SqliteFile::path)
-    }
-
-    /// A connection to the first service by the `postgres` crate. Connect, use and drop it on a thread that is
-    /// no async worker: the crate drives a runtime of its own.
-    ///
-    /// # Errors
-    /// When the service isn't PostgreSQL or the connection fails.
-    #[cfg(feature = "postgres")]
-    pub fn postgres(&self) -> Result<postgres::Client, Error> {
-        postgres::Client::connect(&self.url(), postgres::NoTls)
-            .map_err(|error| Error::Connect(Arc::new(error)))
+    /// The file that is copied, and what keeps it there.
+    fn frozen_file(&self) -> Result<(PathBuf, Option<Client>), Error> {
+        let no_file = || Error::NoFile(self.name.clone());
+        match &self.copies {
+            Source::Here(built, _) => Ok((built.frozen.clone().ok_or_else(no_file)?, None)),
+            Source::Pool(socket, wanted) => {
+                let mut client = Client::connect(socket)?;
+                Ok((client.frozen(wanted.clone())?, Some(client)))
+            }
+            Source::Inside(inside) => Ok((inside.file().ok_or_else(no_file)?, None)),
+        }
     }
 }

@@ -39,6 +39,7 @@ pub mod project;
 pub mod report;
 pub mod sandbox;
 pub mod schedule;
+pub mod serve;
 pub mod spec;
 pub mod store;
 pub mod units;

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use cowherd::engine::{Action, EngineError, ScriptFile, for_service, for_services};
+use cowherd::engine::{Action, Address, EngineError, ScriptFile, for_service, for_services};
 use cowherd::spec::{Position, Service};
 
 fn service(engine: &str, database: &str, settings: &[(&str, &str)]) -> Service {
@@ -130,7 +130,10 @@ fn the_null_engine_gathers_its_scripts() {
 #[test]
 fn services_of_other_kinds_do_not_move_the_port() {
     let engines = for_services(&[service("sqlite", "a", &[]), service("null", "b", &[])]).unwrap();
-    let urls: Vec<String> = engines.iter().map(|engine| engine.url()).collect();
+    let urls: Vec<String> = engines
+        .iter()
+        .map(|engine| engine.url(&Address::Inside))
+        .collect();
     assert_eq!(
         urls,
         [

@@ -33,6 +33,7 @@ const RANKS: &[(&str, u8)] = &[
     ("project", 7),
     ("doctor", 7),
     ("front", 8),
+    ("serve", 9),
     ("lib", 7),
 ];
 
@@ -56,7 +57,15 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("libc", &["sandbox/sys.rs", "engine/sqlite_mapped.rs"]),
     (
         "nix",
-        &["sandbox", "disk", "container", "doctor", "pool", "schedule"],
+        &[
+            "sandbox",
+            "disk",
+            "container",
+            "doctor",
+            "pool",
+            "schedule",
+            "serve",
+        ],
     ),
     ("postgres", &["engine", "front", "lib.rs"]),
     ("quick_junit", &["report/junit.rs"]),
@@ -67,11 +76,19 @@ const ROOMS: &[(&str, &[&str])] = &[
     ),
     (
         "rustix",
-        &["disk/xattr.rs", "report/progress.rs", "sandbox"],
+        &[
+            "disk/xattr.rs",
+            "pool/wire.rs",
+            "report/progress.rs",
+            "sandbox",
+        ],
     ),
     ("saphyr_parser", &["spec/yaml.rs"]),
     ("serde", &["*"]),
-    ("serde_json", &["store", "report/json.rs", "cli"]),
+    (
+        "serde_json",
+        &["store", "report/json.rs", "cli", "pool/wire.rs"],
+    ),
     ("sha2", &["digest.rs"]),
     ("strsim", &["spec/problem.rs"]),
     ("thiserror", &["*"]),

@@ -16,6 +16,7 @@ mod pool;
 mod report;
 mod run;
 mod sandbox;
+mod serve;
 mod spec;
 mod store;
 mod support;

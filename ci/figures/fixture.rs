@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use cowherd::container::{Container, Services, Setup, State, Writable};
 use cowherd::disk;
+use cowherd::engine::Address;
 use cowherd::event::Event;
 use cowherd::project::Project;
 use cowherd::schedule::Stop;
@@ -120,7 +121,7 @@ pub(crate) fn connect(state: &State, live: &Live) -> anyhow::Result<Client> {
 
 /// The port that is part of the socket's name.
 pub(crate) fn port(state: &State) -> u16 {
-    let variables = state.services[0].environment();
+    let variables = state.services[0].environment(&Address::Inside);
     let port = variables.iter().find(|(name, _)| name == "PGPORT");
     port.and_then(|(_, port)| port.parse().ok()).unwrap_or(5432)
 }

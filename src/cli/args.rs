@@ -1,5 +1,6 @@
 //! What can be written on the command line: here what belongs to a run, in the rooms below the rest.
 
+mod serve;
 mod start;
 mod store;
 
@@ -10,6 +11,7 @@ use std::time::Duration;
 use clap::{ColorChoice, Parser};
 use cowherd::units;
 
+pub(super) use serve::Serve;
 pub(super) use start::{Completions, Doctor, Init, Man};
 pub(super) use store::{Gc, Inspect, List};
 
@@ -64,6 +66,8 @@ pub(super) enum Subcommand {
     Exec(Exec),
     /// Open the engine's own client (psql, sqlite3) in a fresh copy of a snapshot.
     Shell(Shell),
+    /// Keep containers ready for tests in any language, over a Unix socket.
+    Serve(Serve),
     /// List the snapshots of the spec and of the store.
     List(List),
     /// Show the steps of a snapshot: what is built of them, how large it is, what comes next.

@@ -10,6 +10,7 @@ use cowherd::plan::PlanError;
 use cowherd::project::ProjectError;
 use cowherd::report::ReportError;
 use cowherd::sandbox::SandboxError;
+use cowherd::serve::ServeError;
 use cowherd::spec::SpecError;
 use cowherd::store::StoreError;
 
@@ -39,6 +40,9 @@ fn kind(error: &anyhow::Error) -> (u8, Option<String>) {
     }
     if let Some(error) = error.downcast_ref::<ContainerError>() {
         return (if error.is_fixture() { 101 } else { 97 }, error.hint());
+    }
+    if let Some(error) = error.downcast_ref::<ServeError>() {
+        return (97, error.hint());
     }
     if let Some(error) = error.downcast_ref::<ReportError>() {
         return (2, error.hint());

@@ -14,11 +14,13 @@ mod log;
 mod man;
 mod output;
 mod run;
+mod serve;
 mod shell;
 mod sqlite_client;
 
 use std::io::IsTerminal;
-use std::process::ExitCode;
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{ExitCode, ExitStatus};
 
 use clap::{ColorChoice, CommandFactory as _, FromArgMatches as _};
 use cowherd::report::{self, Console, Report, When};
@@ -37,6 +39,7 @@ pub(crate) fn main() -> ExitCode {
         Subcommand::Build(build) => build::build(&build, args.color),
         Subcommand::Exec(exec) => exec::exec(&exec, args.color),
         Subcommand::Shell(shell) => shell::shell(&shell, args.color),
+        Subcommand::Serve(serve) => serve::serve(&serve, args.color),
         Subcommand::List(list) => list::list(&list),
         Subcommand::Inspect(inspect) => inspect::inspect(&inspect),
         Subcommand::Gc(gc) => gc::gc(&gc),
@@ -73,6 +76,12 @@ fn choose(color: ColorChoice) {
         ColorChoice::Never => anstream::ColorChoice::Never,
     }
     .write_global();
+}
+
+/// How a command ended, as a shell shows it.
+fn shell_code(status: ExitStatus) -> u8 {
+    let code = status.code();
+    code.unwrap_or_else(|| 128 + status.signal().unwrap_or_default()) as u8
 }
 
 /// The report on standard error: live on a terminal, plain lines elsewhere.

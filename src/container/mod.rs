@@ -6,6 +6,7 @@
 
 mod copied;
 mod error;
+mod forward;
 mod host;
 mod service;
 mod setup;
@@ -23,6 +24,7 @@ use crate::sandbox::{Command, Exit, Running, Sandbox, Slot, Wake};
 
 pub use copied::CopiedUp;
 pub use error::ContainerError;
+pub use forward::Forward;
 pub use host::{Host, Live, Order, ProjectFiles};
 use service::LiveService;
 pub use setup::{Services, Setup, Writable, base_environment, command_of};

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::engine::Engine;
+use crate::engine::{Address, Engine};
 use crate::store::Layer;
 
 /// A chain of sealed layers with the engines that serve it; while it lives, the layers stay.
@@ -24,13 +24,28 @@ impl State {
     /// The variables that a program in a container gets: `DATABASE_URL` for the first service,
     /// `<SERVICE>_URL` for each, the engines' own, and `COWHERD_SNAPSHOT`.
     pub fn environment(&self) -> Vec<(String, String)> {
+        self.environment_at(&|_| Address::Inside)
+    }
+
+    /// The address of the first service for a program in a container; empty where there is no service.
+    pub fn url(&self) -> String {
+        let first = self.services.first();
+        first.map_or_else(String::new, |engine| engine.url(&Address::Inside))
+    }
+
+    /// The same variables for a program that reaches each service at the address that `address` gives.
+    pub fn environment_at(
+        &self,
+        address: &dyn Fn(&dyn Engine) -> Address,
+    ) -> Vec<(String, String)> {
         let mut variables = vec![("COWHERD_SNAPSHOT".to_owned(), self.snapshot.clone())];
         // From the last to the first, as a later value replaces an earlier one: of two services of
         // one engine the first gives the engine's own variables.
         for engine in self.services.iter().rev() {
-            let url = engine.url();
+            let address = address(engine.as_ref());
+            let url = engine.url(&address);
             let name = engine.place().service().to_uppercase().replace('-', "_");
-            variables.extend(engine.environment());
+            variables.extend(engine.environment(&address));
             variables.push((format!("{name}_URL"), url.clone()));
             variables.push(("DATABASE_URL".to_owned(), url));
         }

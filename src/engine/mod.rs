@@ -88,17 +88,11 @@ pub trait Engine: Send + Sync + fmt::Debug {
     /// Runs the SQL file `script` as a test: prints what it selects, fails at the first error.
     fn client_script(&self, script: &Path) -> Exec;
 
-    /// The engine's own variables for a test's environment.
-    fn environment(&self) -> Vec<(String, String)>;
+    /// The engine's own variables for the environment of a program that reaches it at `address`.
+    fn environment(&self, address: &Address) -> Vec<(String, String)>;
 
-    /// The address for `DATABASE_URL`, in the form that the engine's clients and the Rust clients take.
-    fn url(&self) -> String;
-
-    /// The address for a client outside the container, which reaches the service's Unix socket in `folder`;
-    /// [`Engine::url`] where there is no socket.
-    fn url_by_socket(&self, _folder: &Path) -> String {
-        self.url()
-    }
+    /// `DATABASE_URL`, in the form that the engine's clients and the Rust clients take.
+    fn url(&self, address: &Address) -> String;
 
     /// The database's file, relative to the data folder, where the database is one file.
     fn database_file(&self) -> Option<PathBuf>;
@@ -106,6 +100,19 @@ pub trait Engine: Send + Sync + fmt::Debug {
     /// Turns what a failed command wrote to standard error into an error that names file, line and
     /// statement. `script` is the file that it ran, if it ran one.
     fn explain(&self, script: Option<&ScriptFile>, stderr: &str) -> EngineError;
+}
+
+/// Where a program reaches a service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Address {
+    /// In the container that both are in.
+    Inside,
+    /// By its Unix socket, in this folder.
+    Socket(PathBuf),
+    /// By this port of 127.0.0.1.
+    Port(u16),
+    /// As this file.
+    File(PathBuf),
 }
 
 /// Where a service lives inside a container: fixed, short, the same on every machine.

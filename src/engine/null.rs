@@ -5,7 +5,7 @@ use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use super::{Action, Base, Engine, EngineError, Exec, Place, ScriptFile, Server};
+use super::{Action, Address, Base, Engine, EngineError, Exec, Place, ScriptFile, Server};
 use crate::spec::Service;
 
 pub(super) const KEY: &str = "null";
@@ -86,11 +86,11 @@ impl Engine for Null {
         Exec::new("/bin/sh").arg("-e").arg(script)
     }
 
-    fn environment(&self) -> Vec<(String, String)> {
+    fn environment(&self, _address: &Address) -> Vec<(String, String)> {
         vec![("NULL_FILE".to_owned(), self.file().display().to_string())]
     }
 
-    fn url(&self) -> String {
+    fn url(&self, _address: &Address) -> String {
         format!("file://{}", self.file().display())
     }
 

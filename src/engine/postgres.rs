@@ -9,7 +9,7 @@ use super::postgres_find::{Places, Programs};
 use super::postgres_script::{Facts, facts};
 use super::postgres_seal::{prove_clean, strip};
 use super::postgres_settings::{BUILDING, FAST, Locale, Settings, initdb_args, refuse};
-use super::{Action, Base, Engine, EngineError, Exec, Place, ScriptFile, Server};
+use super::{Action, Address, Base, Engine, EngineError, Exec, Place, ScriptFile, Server};
 use crate::spec::Service;
 
 pub(super) const KEY: &str = "postgres";
@@ -65,14 +65,21 @@ impl Postgres {
             ])
             .env("PGCLIENTENCODING", "UTF8")
             .env("LC_ALL", "C");
-        exec.environment.extend(self.variables(database));
+        exec.environment
+            .extend(self.variables(database, &Address::Inside));
         exec
     }
 
-    fn variables(&self, database: &str) -> Vec<(String, String)> {
+    fn variables(&self, database: &str, address: &Address) -> Vec<(String, String)> {
+        let own = self.settings.port;
+        let (host, port) = match address {
+            Address::Socket(folder) => (folder.display().to_string(), own),
+            Address::Port(port) => ("127.0.0.1".to_owned(), *port),
+            Address::Inside | Address::File(_) => (self.place.sockets().display().to_string(), own),
+        };
         let pairs = [
-            ("PGHOST", self.place.sockets().display().to_string()),
-            ("PGPORT", self.settings.port.to_string()),
+            ("PGHOST", host),
+            ("PGPORT", port.to_string()),
             ("PGUSER", USER.to_owned()),
             // Not --dbname, which would take a name with `=` in it for a connection string.
             ("PGDATABASE", database.to_owned()),
@@ -279,7 +286,7 @@ impl Engine for Postgres {
 
     fn client(&self) -> Exec {
         let mut exec = Exec::new(&self.programs.psql);
-        exec.environment = self.environment();
+        exec.environment = self.environment(&Address::Inside);
         exec
     }
 
@@ -287,25 +294,22 @@ impl Engine for Postgres {
         self.psql(&self.database).arg("--file").arg(script)
     }
 
-    fn environment(&self) -> Vec<(String, String)> {
-        self.variables(&self.database)
+    fn environment(&self, address: &Address) -> Vec<(String, String)> {
+        self.variables(&self.database, address)
     }
 
-    fn url(&self) -> String {
-        format!(
-            "postgres://{USER}@127.0.0.1:{}/{}",
-            self.settings.port,
-            super::percent(&self.database, "")
-        )
-    }
-
-    fn url_by_socket(&self, folder: &Path) -> String {
-        format!(
-            "postgres://{USER}@{}:{}/{}",
-            super::percent(&folder.to_string_lossy(), ""),
-            self.settings.port,
-            super::percent(&self.database, "")
-        )
+    fn url(&self, address: &Address) -> String {
+        let local = "127.0.0.1".to_owned();
+        let (host, port) = match address {
+            Address::Socket(folder) => (
+                super::percent(&folder.to_string_lossy(), ""),
+                self.settings.port,
+            ),
+            Address::Port(port) => (local, *port),
+            Address::Inside | Address::File(_) => (local, self.settings.port),
+        };
+        let database = super::percent(&self.database, "");
+        format!("postgres://{USER}@{host}:{port}/{database}")
     }
 
     fn database_file(&self) -> Option<PathBuf> {

@@ -6,7 +6,7 @@ use rusqlite::Connection;
 
 use super::sqlite_freeze::{freeze, seal};
 use super::sqlite_script::{library, load};
-use super::{Action, Base, Engine, EngineError, Exec, Place, ScriptFile, Server};
+use super::{Action, Address, Base, Engine, EngineError, Exec, Place, ScriptFile, Server};
 use crate::spec::Service;
 
 pub(super) const KEY: &str = "sqlite";
@@ -89,6 +89,13 @@ impl Sqlite {
     fn path(&self) -> PathBuf {
         self.place.data().join(&self.file)
     }
+
+    fn reached(&self, address: &Address) -> PathBuf {
+        match address {
+            Address::File(path) => path.clone(),
+            Address::Inside | Address::Socket(_) | Address::Port(_) => self.path(),
+        }
+    }
 }
 
 impl Engine for Sqlite {
@@ -166,15 +173,14 @@ impl Engine for Sqlite {
         own_client().arg(self.path()).arg("--script").arg(script)
     }
 
-    fn environment(&self) -> Vec<(String, String)> {
-        vec![("SQLITE_FILE".to_owned(), self.path().display().to_string())]
+    fn environment(&self, address: &Address) -> Vec<(String, String)> {
+        let path = self.reached(address).display().to_string();
+        vec![("SQLITE_FILE".to_owned(), path)]
     }
 
-    fn url(&self) -> String {
-        format!(
-            "sqlite://{}",
-            super::percent(&self.path().display().to_string(), "/")
-        )
+    fn url(&self, address: &Address) -> String {
+        let path = self.reached(address).display().to_string();
+        format!("sqlite://{}", super::percent(&path, "/"))
     }
 
     fn database_file(&self) -> Option<PathBuf> {

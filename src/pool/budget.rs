@@ -36,6 +36,32 @@ impl Budget {
         }
     }
 
+    /// A budget for whoever asks: as many as half of the memory that is there now carries, by what one PostgreSQL
+    /// with a test takes, and two parked for each core.
+    pub fn of_machine() -> Self {
+        const EACH: u64 = 128 << 20;
+        let cores = available_parallelism().map_or(1, usize::from);
+        let carried = available_memory().map_or(64, |bytes| (bytes / 2 / EACH) as usize);
+        Self {
+            containers: carried.max(2 * cores),
+            parked: 2 * cores,
+            starters: cores,
+            reserve: RESERVE,
+        }
+    }
+
+    /// A budget for the tests of one process, which ask for as many as they will: nobody waits. As many may
+    /// be parked as there are cores, none in a process that is there for one test `alone`.
+    pub fn of_tests(alone: bool) -> Self {
+        let cores = available_parallelism().map_or(1, usize::from);
+        Self {
+            containers: usize::MAX,
+            parked: if alone { 0 } else { cores },
+            starters: if alone { 0 } else { cores },
+            reserve: RESERVE,
+        }
+    }
+
     /// Whether memory allows one more parked container.
     pub(super) fn has_memory_for(&self, order: &Order) -> bool {
         available_memory().is_none_or(|available| available >= self.reserve + order.memory())

@@ -30,6 +30,8 @@ struct Lane {
     /// How often it will be asked for, where somebody said so.
     expected: Option<usize>,
     in_use: usize,
+    /// How often it was asked for.
+    asked: usize,
     /// How many were in use at once.
     peak: usize,
     /// Its last start failed: the next caller is to see why, nothing is parked before.
@@ -63,6 +65,7 @@ impl Lanes {
                 waiting: 0,
                 expected: None,
                 in_use: 0,
+                asked: 0,
                 peak: 0,
                 failed: false,
             });
@@ -117,6 +120,7 @@ impl Lanes {
         lane.in_use += 1;
         lane.peak = lane.peak.max(lane.in_use);
         lane.failed = false;
+        lane.asked += 1;
         if let Some(expected) = &mut lane.expected {
             *expected = expected.saturating_sub(1);
         }
@@ -130,7 +134,7 @@ impl Lanes {
     }
 
     /// Whether it is a caller's turn to start a container itself.
-    pub(super) fn turn(&mut self, ticket: Ticket, budget: &Budget) -> Turn {
+    pub(super) fn turn(&mut self, ticket: Ticket, beyond: bool, budget: &Budget) -> Turn {
         let lane = &self.all[ticket.lane];
         // One is on its way to whoever waits in this lane.
         if lane.starting >= lane.waiting {
@@ -138,7 +142,7 @@ impl Lanes {
         }
         let before = self.queue.iter().position(|waiting| *waiting == ticket);
         let in_place_of = match before {
-            Some(before) if before < self.room(budget) => None,
+            Some(before) if beyond || before < self.room(budget) => None,
             Some(0) => match self.evict() {
                 Some(evicted) => Some(evicted),
                 None => return Turn::Wait,
@@ -175,6 +179,8 @@ impl Lanes {
             // Callers who wait are served first, whatever may be parked.
             let wanted = match lane.expected {
                 Some(expected) => expected.min(budget.parked),
+                // One that was asked for once may never be asked for again.
+                None if lane.asked < 2 => 0,
                 None => lane.peak.min(budget.parked),
             };
             match lane.failed || ahead >= budget.parked {
@@ -221,11 +227,12 @@ impl Lanes {
     }
 
     /// What must go as nobody asks for it any more.
-    pub(super) fn forget(&mut self, order: &Order) -> Vec<Live> {
-        let lane = self.lane(order);
-        let lane = &mut self.all[lane];
-        lane.expected = Some(0);
-        let parked: Vec<Live> = lane.parked.drain(..).collect();
+    pub(super) fn forget(&mut self, which: impl Fn(&Order) -> bool) -> Vec<Live> {
+        let mut parked = Vec::new();
+        for lane in self.all.iter_mut().filter(|lane| which(&lane.order)) {
+            lane.expected = Some(0);
+            parked.extend(lane.parked.drain(..));
+        }
         self.occupied += parked.len();
         parked
     }

@@ -15,7 +15,10 @@
 //! All of a pool dies with its process: the kernel ends every container whose lifeline closes.
 
 mod budget;
+pub mod client;
 mod lane;
+pub mod protocol;
+mod wire;
 
 use std::io::{self, PipeReader, PipeWriter};
 use std::ops::{Deref, DerefMut};
@@ -26,10 +29,11 @@ use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use crate::container::{Container, ContainerError, Live, Order};
+use crate::container::{Container, ContainerError, Live, Order, State};
 
 pub use budget::Budget;
 use lane::{Lanes, Turn};
+pub(crate) use wire::Wire;
 
 /// Containers of one machine, parked and handed over. Dropping it takes apart what is parked.
 #[derive(Debug)]
@@ -109,7 +113,16 @@ impl Pool {
 
     /// Nobody asks for `order` any more: what is parked for it is taken apart.
     pub fn forget(&self, order: &Order) {
-        let parked = self.shared.lanes().forget(order);
+        let parked = self.shared.lanes().forget(|known| known == order);
+        self.shared.bury(parked);
+    }
+
+    /// Nobody asks for copies of `state` any more.
+    pub fn forget_copies_of(&self, state: &Arc<State>) {
+        let parked = self
+            .shared
+            .lanes()
+            .forget(|order| Arc::ptr_eq(&order.state, state));
         self.shared.bury(parked);
     }
 
@@ -121,6 +134,28 @@ impl Pool {
     pub fn take(
         &self,
         order: &Order,
+        stop: Option<BorrowedFd<'_>>,
+    ) -> Result<Handed, ContainerError> {
+        self.hand_over(order, false, stop)
+    }
+
+    /// As [`Pool::take`] for one who holds a container already, and would wait for itself in the end if it had
+    /// to wait for a place: it is served beyond the budget.
+    ///
+    /// # Errors
+    /// As [`Pool::take`].
+    pub fn take_another(
+        &self,
+        order: &Order,
+        stop: Option<BorrowedFd<'_>>,
+    ) -> Result<Handed, ContainerError> {
+        self.hand_over(order, true, stop)
+    }
+
+    fn hand_over(
+        &self,
+        order: &Order,
+        beyond: bool,
         stop: Option<BorrowedFd<'_>>,
     ) -> Result<Handed, ContainerError> {
         let shared = &self.shared;
@@ -142,7 +177,7 @@ impl Pool {
                 // It died while nobody looked: another one takes its place.
                 break Some(live);
             }
-            if let Turn::Start { in_place_of } = lanes.turn(ticket, &shared.budget) {
+            if let Turn::Start { in_place_of } = lanes.turn(ticket, beyond, &shared.budget) {
                 drop(lanes);
                 break in_place_of;
             }

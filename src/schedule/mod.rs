@@ -19,7 +19,7 @@ use crate::event::{Attempt, Event, Outcome, Output, RunStart, TestRef, Totals};
 
 pub use attempt::{Case, attempt};
 pub use queue::Queue;
-pub use signals::{Stop, Watch, watch};
+pub use signals::{Stop, Watch, pass_on, watch};
 
 /// A test as the scheduler sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use cowherd::engine::postgres_script::{Facts, facts};
-use cowherd::engine::{Action, Engine, EngineError, for_service, for_services};
+use cowherd::engine::{Action, Address, Engine, EngineError, for_service, for_services};
 use cowherd::spec::Service;
 
 use super::{Room, args, connected, service};
@@ -53,17 +53,17 @@ fn the_server_listens_where_tests_are_told() {
     let room = Room::new();
     let engine = engine(&room, "15.18", &[]);
     assert_eq!(engine.version(), "15.18");
-    assert_eq!(engine.url(), "postgres://postgres@127.0.0.1:5432/shop");
-    let server = engine.server(false).unwrap();
     assert_eq!(
-        server.socket.to_str(),
-        Some("/run/cowherd/db/.s.PGSQL.5432")
+        engine.url(&Address::Inside),
+        "postgres://postgres@127.0.0.1:5432/shop"
     );
+    let socket = engine.server(false).unwrap().socket;
+    assert_eq!(socket.to_str(), Some("/run/cowherd/db/.s.PGSQL.5432"));
     assert_eq!(
         setting(&*engine, false, "listen_addresses").as_deref(),
         Some("127.0.0.1")
     );
-    let environment = engine.environment();
+    let environment = engine.environment(&Address::Inside);
     let value = |name: &str| {
         environment
             .iter()
@@ -90,7 +90,7 @@ fn further_servers_get_further_ports() {
     let urls: Vec<String> = for_services(&services)
         .unwrap()
         .iter()
-        .map(|e| e.url())
+        .map(|e| e.url(&Address::Inside))
         .collect();
     assert_eq!(
         urls,

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use cowherd::engine::{Engine, EngineError, for_service};
+use cowherd::engine::{Address, Engine, EngineError, for_service};
 
 use super::{Room, perform, service};
 
@@ -107,7 +107,7 @@ fn a_name_that_is_no_file_name_is_refused() {
     }
     let named = for_service(&service("sqlite", "my shop.sqlite", &[])).unwrap();
     assert_eq!(
-        named.url(),
+        named.url(&Address::Inside),
         "sqlite:///run/cowherd/db/data/my%20shop.sqlite"
     );
 }

@@ -1,0 +1,108 @@
+//! `cowherd serve`: a pool of containers for other processes.
+
+use std::ffi::OsString;
+use std::os::fd::AsFd as _;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+use std::sync::{Arc, mpsc};
+
+use anyhow::Context as _;
+use clap::ColorChoice;
+use cowherd::event::Event;
+use cowherd::pool::Budget;
+use cowherd::pool::client::POOL;
+use cowherd::project::open_store;
+use cowherd::schedule::{self, Stop};
+use cowherd::serve::{Options, Server};
+use cowherd::spec;
+
+use super::args;
+
+pub(super) fn serve(args: &args::Serve, color: ColorChoice) -> anyhow::Result<ExitCode> {
+    let stop = Stop::new()?;
+    let _watch = schedule::watch(&stop)?;
+    let options = Options {
+        spec: spec_of(args.spec.file.as_ref())?,
+        watches: true,
+        told: teller(color),
+        ..Options::new(budget(args), stop.clone())
+    };
+    let socket = match &args.socket {
+        Some(socket) => std::path::absolute(socket)?,
+        None => default_socket()?,
+    };
+    let server = Server::bind(&socket, options)?;
+    if args.command.is_empty() {
+        println!("{POOL}={}", socket.display());
+        server.run(None)?;
+        return Ok(match stop.asked() {
+            Some(signal) => ExitCode::from(128 + signal as u8),
+            None => ExitCode::SUCCESS,
+        });
+    }
+    for_command(&server, &args.command, &stop)
+}
+
+/// Serves for as long as a command runs. Ctrl-C is the command's to obey, which shares the terminal; the order to
+/// end is passed on to it.
+fn for_command(server: &Server, command: &[OsString], stop: &Stop) -> anyhow::Result<ExitCode> {
+    let (ended, lifeline) = std::io::pipe()?;
+    let mut child = Command::new(&command[0])
+        .args(&command[1..])
+        .env(POOL, server.socket())
+        .spawn()
+        .with_context(|| format!("can't run {}", command[0].display()))?;
+    let id = child.id();
+    std::thread::scope(|scope| {
+        let child = scope.spawn(move || {
+            let status = child.wait();
+            drop(lifeline);
+            status
+        });
+        server.run(Some(ended.as_fd()))?;
+        schedule::pass_on(id, stop);
+        let status = child.join().expect("a wait that doesn't panic")?;
+        Ok(ExitCode::from(super::shell_code(status)))
+    })
+}
+
+fn budget(args: &args::Serve) -> Budget {
+    let usual = Budget::of_machine();
+    Budget {
+        containers: args
+            .containers
+            .map_or(usual.containers, |most| most as usize),
+        parked: args.parked.map_or(usual.parked, |most| most as usize),
+        ..usual
+    }
+}
+
+/// The spec of requests that name none: the one of this folder, where there is one.
+fn spec_of(file: Option<&PathBuf>) -> anyhow::Result<Option<PathBuf>> {
+    match file {
+        Some(file) => Ok(Some(std::path::absolute(file)?)),
+        None => Ok(spec::find(&std::env::current_dir()?).ok()),
+    }
+}
+
+/// Where clients look first: a folder of this user's own that is gone with the session, else the store.
+fn default_socket() -> anyhow::Result<PathBuf> {
+    let folder = match std::env::var_os("XDG_RUNTIME_DIR") {
+        Some(folder) if !folder.is_empty() => PathBuf::from(folder),
+        _ => open_store()?.path().to_owned(),
+    };
+    Ok(folder.join("cowherd.sock"))
+}
+
+/// Tells of builds on standard error, whatever thread they are on.
+fn teller(color: ColorChoice) -> Arc<dyn Fn(Event) + Send + Sync> {
+    let (events, told) = mpsc::channel::<Event>();
+    std::thread::spawn(move || {
+        let mut report = super::console(color);
+        for event in told {
+            // A closed standard error must not end a build.
+            let _ = report.event(&event);
+        }
+    });
+    Arc::new(move |event| drop(events.send(event)))
+}

@@ -1,0 +1,248 @@
+//! One test's copy, however it was had.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::Error;
+use crate::container::{Forward, State};
+use crate::engine::{Address, Engine};
+use crate::pool::Handed;
+use crate::pool::client::Client;
+use crate::pool::protocol;
+use crate::store::Scratch;
+
+/// One test's copy of a snapshot, with its services running.
+///
+/// Addresses are for programs *outside* the container: PostgreSQL is reached by its Unix socket, which needs no
+/// port of this host's.
+#[derive(Debug)]
+pub struct Container {
+    held: Held,
+}
+
+#[derive(Debug)]
+enum Held {
+    /// By this process.
+    Here {
+        // The port ends before what it leads to.
+        forward: Mutex<Option<Forward>>,
+        live: Option<Handed>,
+        state: Arc<State>,
+        file: Option<SqliteFile>,
+    },
+    /// By a pool, for as long as the connection is open.
+    Taken {
+        client: Mutex<Client>,
+        address: protocol::Address,
+    },
+    /// By whoever started this process in it.
+    Around { url: String, file: Option<PathBuf> },
+}
+
+impl Container {
+    pub(super) fn here(live: Option<Handed>, state: Arc<State>, file: Option<SqliteFile>) -> Self {
+        let mut live = live;
+        if let Some(live) = &mut live {
+            live.let_logs_go();
+        }
+        let held = Held::Here {
+            forward: Mutex::default(),
+            live,
+            state,
+            file,
+        };
+        Self { held }
+    }
+
+    pub(super) fn taken(client: Client, address: protocol::Address) -> Self {
+        let client = Mutex::new(client);
+        let held = Held::Taken { client, address };
+        Self { held }
+    }
+
+    pub(super) fn around((url, file): (String, Option<PathBuf>)) -> Self {
+        let held = Held::Around { url, file };
+        Self { held }
+    }
+
+    /// The address of the first service: `postgres://postgres@%2F…/shop`, whose host is the folder of the
+    /// Unix socket, or `sqlite:///abs/path`. libpq and the Rust clients take it as it stands.
+    pub fn url(&self) -> String {
+        match &self.held {
+            Held::Here { state, .. } => match state.services.first() {
+                Some(engine) => engine.url(&self.address(engine.as_ref())),
+                None => String::new(),
+            },
+            Held::Taken { address, .. } => address.url.clone(),
+            Held::Around { url, .. } => url.clone(),
+        }
+    }
+
+    /// The address of the first service by a port of 127.0.0.1, for clients that know no sockets. The port is
+    /// opened when this is first called, and closed with the container.
+    ///
+    /// ```no_run
+    /// # let snapshot = cowherd::Cowherd::open()?.snapshot("shop")?;
+    /// let container = snapshot.container()?;
+    /// assert!(container.tcp_url()?.starts_with("postgres://postgres@127.0.0.1:"));
+    /// # Ok::<(), cowherd::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::NoServer`] where the first service is a file; when no port can be had.
+    pub fn tcp_url(&self) -> Result<String, Error> {
+        match &self.held {
+            Held::Here { .. } => self.forwarded().map(|(_, url)| url),
+            Held::Taken { client, address } => {
+                // A panic of another thread's in between leaves it as it was.
+                let mut client = client.lock().unwrap_or_else(PoisonError::into_inner);
+                Ok(client.forward(address.id)?.1)
+            }
+            Held::Around { url, file } => match file {
+                Some(_) => Err(Error::NoServer),
+                None => Ok(url.clone()),
+            },
+        }
+    }
+
+    /// The port, and the first service's address by it.
+    pub(crate) fn forwarded(&self) -> Result<(u16, String), Error> {
+        let Held::Here {
+            forward,
+            live: Some(live),
+            state,
+            ..
+        } = &self.held
+        else {
+            return Err(Error::NoServer);
+        };
+        let engine = state.services.first().ok_or(Error::NoServer)?;
+        let server = engine.server(false).ok_or(Error::NoServer)?;
+        // A panic of another thread's in between leaves it as it was.
+        let mut forward = forward.lock().unwrap_or_else(PoisonError::into_inner);
+        let port = if let Some(forward) = &*forward {
+            forward.port()
+        } else {
+            let new = Forward::to(live.reach(&server.socket));
+            let new = new.map_err(|error| Error::Forward(Arc::new(error)))?;
+            forward.insert(new).port()
+        };
+        Ok((port, engine.url(&Address::Port(port))))
+    }
+
+    /// The folder of the first service's Unix socket, as this process reaches it.
+    pub fn socket_folder(&self) -> Option<PathBuf> {
+        match &self.held {
+            Held::Here { state, .. } => {
+                let engine = state.services.first()?;
+                match self.address(engine.as_ref()) {
+                    Address::Socket(folder) => Some(folder),
+                    Address::Inside | Address::Port(_) | Address::File(_) => None,
+                }
+            }
+            Held::Taken { address, .. } => address.socket_folder.clone(),
+            Held::Around { .. } => None,
+        }
+    }
+
+    /// The file of a SQLite snapshot, this container's own.
+    pub fn file(&self) -> Option<&Path> {
+        match &self.held {
+            Held::Here { file, .. } => file.as_ref().map(SqliteFile::path),
+            Held::Taken { address, .. } => address.file.as_deref(),
+            Held::Around { file, .. } => file.as_deref(),
+        }
+    }
+
+    /// The variables by which a program that this process starts finds the container's services: `DATABASE_URL`,
+    /// `<SERVICE>_URL`, `COWHERD_SNAPSHOT` and the engines' own, such as `PGHOST`.
+    pub fn environment(&self) -> BTreeMap<String, String> {
+        match &self.held {
+            Held::Here { state, .. } => {
+                let variables = state.environment_at(&|engine| self.address(engine));
+                variables.into_iter().collect()
+            }
+            Held::Taken { address, .. } => address.environment.clone(),
+            // They are this process's own.
+            Held::Around { .. } => BTreeMap::new(),
+        }
+    }
+
+    /// Where this process reaches a service of a container that it holds.
+    fn address(&self, engine: &dyn Engine) -> Address {
+        let Held::Here { live, file, .. } = &self.held else {
+            return Address::Inside;
+        };
+        match (live, file, engine.server(false)) {
+            (Some(live), _, Some(_)) => Address::Socket(live.reach(&engine.place().sockets())),
+            (_, Some(file), None) => Address::File(file.path().to_owned()),
+            _ => Address::Inside,
+        }
+    }
+
+    /// What a pool tells its clients of it.
+    pub(crate) fn told_as(&self, id: u64, snapshot: &str) -> protocol::Address {
+        let live = match &self.held {
+            Held::Here { live, .. } => live.as_ref(),
+            Held::Taken { .. } | Held::Around { .. } => None,
+        };
+        protocol::Address {
+            id,
+            pid: live.map(|live| live.pid()),
+            parked: live.is_some_and(Handed::was_parked),
+            snapshot: snapshot.to_owned(),
+            url: self.url(),
+            socket_folder: self.socket_folder(),
+            file: self.file().map(Path::to_owned),
+            environment: self.environment(),
+        }
+    }
+
+    /// A connection to the first service by the `postgres` crate. Connect, use and drop it on a thread that is
+    /// no async worker: the crate drives a runtime of its own.
+    ///
+    /// # Errors
+    /// When the service isn't PostgreSQL or the connection fails.
+    #[cfg(feature = "postgres")]
+    pub fn postgres(&self) -> Result<postgres::Client, Error> {
+        postgres::Client::connect(&self.url(), postgres::NoTls).map_err(Error::connect)
+    }
+}
+
+/// A SQLite file of one test's own.
+#[derive(Debug)]
+pub struct SqliteFile {
+    path: PathBuf,
+    // Gone with it, or by the next command.
+    _kept: Kept,
+}
+
+#[derive(Debug)]
+enum Kept {
+    Folder(#[allow(dead_code, reason = "held until it is dropped")] Scratch),
+    Container(#[allow(dead_code, reason = "held until it is dropped")] Box<Container>),
+}
+
+impl SqliteFile {
+    pub(super) fn copied(path: PathBuf, folder: Scratch) -> Self {
+        Self {
+            path,
+            _kept: Kept::Folder(folder),
+        }
+    }
+
+    /// The file of a container that has one.
+    pub(super) fn of(container: Container) -> Option<Self> {
+        let path = container.file()?.to_owned();
+        Some(Self {
+            path,
+            _kept: Kept::Container(Box::new(container)),
+        })
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}

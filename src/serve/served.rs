@@ -1,0 +1,123 @@
+//! What all clients of a server share: the pool, and the projects as they were last seen.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::Options;
+use crate::front::{self, Built, Here};
+use crate::pool::Pool;
+use crate::project::Project;
+use crate::schedule::Stop;
+
+pub(super) struct Shared {
+    pub(super) pool: Arc<Pool>,
+    options: Options,
+    projects: Mutex<HashMap<PathBuf, Arc<Mutex<Served>>>>,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Shared").field(&self.pool).finish()
+    }
+}
+
+/// A project as it was last seen.
+#[derive(Default)]
+struct Served {
+    here: Option<Arc<Here>>,
+    /// The snapshots that were asked for, and when they were last looked at.
+    seen: HashMap<String, (Arc<Built>, Instant)>,
+}
+
+/// A snapshot that was asked for.
+pub(super) struct Found {
+    pub(super) name: String,
+    pub(super) here: Arc<Here>,
+    pub(super) built: Arc<Built>,
+}
+
+/// For how long a snapshot is taken to be as it was seen: no person edits a file and runs a test within it.
+const FRESH: Duration = Duration::from_millis(500);
+
+impl Shared {
+    pub(super) fn new(pool: Pool, options: Options) -> Self {
+        Self {
+            pool: Arc::new(pool),
+            options,
+            projects: Mutex::default(),
+        }
+    }
+
+    pub(super) fn stop(&self) -> &Stop {
+        &self.options.stop
+    }
+
+    /// A snapshot, built: the only one where none is named.
+    pub(super) fn find(
+        &self,
+        spec: Option<&Path>,
+        snapshot: Option<&str>,
+    ) -> Result<Found, front::Error> {
+        let Some(spec) = spec.or(self.options.spec.as_deref()) else {
+            return Err(front::Error::Ask("name the spec by its absolute path"));
+        };
+        let served = {
+            // Nothing can panic while the lock is held.
+            let projects = self.projects.lock();
+            let mut projects = projects.unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(projects.entry(spec.to_owned()).or_default())
+        };
+        // While a snapshot is built, whoever asks for the same project waits for it. A panic in a build leaves
+        // what was seen before.
+        let mut served = served.lock().unwrap_or_else(PoisonError::into_inner);
+        let here = match &served.here {
+            Some(here) => Arc::clone(here),
+            None => self.open(spec)?,
+        };
+        served.here = Some(Arc::clone(&here));
+        let name = here.one_name(snapshot)?;
+        let found = match served.seen.get(&name) {
+            Some((built, at)) if !self.options.watches || at.elapsed() < FRESH => {
+                let built = Arc::clone(built);
+                return Ok(Found { name, here, built });
+            }
+            Some((known, _)) => {
+                let now = self.open(spec)?;
+                let built = now.snapshot(&name)?;
+                if built.is_same(known) {
+                    (here, Arc::clone(known))
+                } else {
+                    self.pool.forget_copies_of(&known.order.state);
+                    (now, built)
+                }
+            }
+            // What could not be built may have been mended since.
+            None if self.options.watches => {
+                let now = self.open(spec)?;
+                let built = now.snapshot(&name)?;
+                (now, built)
+            }
+            None => {
+                let built = here.snapshot(&name)?;
+                (here, built)
+            }
+        };
+        let (here, built) = found;
+        served.here = Some(Arc::clone(&here));
+        let seen = (Arc::clone(&built), Instant::now());
+        served.seen.insert(name.clone(), seen);
+        Ok(Found { name, here, built })
+    }
+
+    fn open(&self, spec: &Path) -> Result<Arc<Here>, front::Error> {
+        let told = Arc::clone(&self.options.told);
+        let project = Project::open(Some(spec))?;
+        let pool = Arc::clone(&self.pool);
+        let stop = self.options.stop.clone();
+        let here = Here::in_pool(project, pool, stop, move |event| told(event));
+        Ok(Arc::new(here))
+    }
+}
