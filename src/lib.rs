@@ -33,6 +33,7 @@ pub mod event;
 mod front;
 pub mod init;
 pub mod migrate;
+pub mod package;
 pub mod plan;
 pub mod pool;
 pub mod project;

@@ -20,6 +20,7 @@ const RANKS: &[(&str, u8)] = &[
     ("spec", 1),
     ("sandbox", 1),
     ("migrate", 1),
+    ("package", 1),
     ("plan", 2),
     ("store", 2),
     ("engine", 2),
@@ -93,6 +94,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("strsim", &["spec/problem.rs"]),
     ("thiserror", &["*"]),
     ("tokio", &["schedule"]),
+    ("toml", &["package.rs"]),
     ("tracing", &["*"]),
     ("tracing_subscriber", &["cli", "main.rs"]),
 ];

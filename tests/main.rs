@@ -11,6 +11,7 @@ mod front;
 mod house;
 mod leftovers;
 mod migrate;
+mod package;
 mod plan;
 mod pool;
 mod report;
