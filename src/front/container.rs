@@ -16,9 +16,12 @@ use crate::store::Scratch;
 ///
 /// Addresses are for programs *outside* the container: PostgreSQL is reached by its Unix socket, which needs no
 /// port of this host's.
-#[derive(Debug)]
+///
+/// A clone is the same container, not another copy: it goes when the last one is dropped.
+#[derive(Debug, Clone)]
 pub struct Container {
-    held: Held,
+    snapshot: Arc<str>,
+    held: Arc<Held>,
 }
 
 #[derive(Debug)]
@@ -69,7 +72,7 @@ impl Container {
     /// The address of the first service: `postgres://postgres@%2F…/shop`, whose host is the folder of the
     /// Unix socket, or `sqlite:///abs/path`. libpq and the Rust clients take it as it stands.
     pub fn url(&self) -> String {
-        match &self.held {
+        match &*self.held {
             Held::Here { state, .. } => match state.services.first() {
                 Some(engine) => engine.url(&self.address(engine.as_ref())),
                 None => String::new(),
@@ -92,7 +95,7 @@ impl Container {
     /// # Errors
     /// [`Error::NoServer`] where the first service is a file; when no port can be had.
     pub fn tcp_url(&self) -> Result<String, Error> {
-        match &self.held {
+        match &*self.held {
             Held::Here { .. } => self.forwarded().map(|(_, url)| url),
             Held::Taken { client, address } => {
                 // A panic of another thread's in between leaves it as it was.
@@ -113,7 +116,7 @@ impl Container {
             live: Some(live),
             state,
             ..
-        } = &self.held
+        } = &*self.held
         else {
             return Err(Error::NoServer);
         };
@@ -133,7 +136,7 @@ impl Container {
 
     /// The folder of the first service's Unix socket, as this process reaches it.
     pub fn socket_folder(&self) -> Option<PathBuf> {
-        match &self.held {
+        match &*self.held {
             Held::Here { state, .. } => {
                 let engine = state.services.first()?;
                 match self.address(engine.as_ref()) {
@@ -148,7 +151,7 @@ impl Container {
 
     /// The file of a SQLite snapshot, this container's own.
     pub fn file(&self) -> Option<&Path> {
-        match &self.held {
+        match &*self.held {
             Held::Here { file, .. } => file.as_ref().map(SqliteFile::path),
             Held::Taken { address, .. } => address.file.as_deref(),
             Held::Around { file, .. } => file.as_deref(),
@@ -158,7 +161,7 @@ impl Container {
     /// The variables by which a program that this process starts finds the container's services: `DATABASE_URL`,
     /// `<SERVICE>_URL`, `COWHERD_SNAPSHOT` and the engines' own, such as `PGHOST`.
     pub fn environment(&self) -> BTreeMap<String, String> {
-        match &self.held {
+        match &*self.held {
             Held::Here { state, .. } => {
                 let variables = state.environment_at(&|engine| self.address(engine));
                 variables.into_iter().collect()
@@ -171,7 +174,7 @@ impl Container {
 
     /// Where this process reaches a service of a container that it holds.
     fn address(&self, engine: &dyn Engine) -> Address {
-        let Held::Here { live, file, .. } = &self.held else {
+        let Held::Here { live, file, .. } = &*self.held else {
             return Address::Inside;
         };
         match (live, file, engine.server(false)) {
@@ -183,7 +186,7 @@ impl Container {
 
     /// What a pool tells its clients of it.
     pub(crate) fn told_as(&self, id: u64, snapshot: &str) -> protocol::Address {
-        let live = match &self.held {
+        let live = match &*self.held {
             Held::Here { live, .. } => live.as_ref(),
             Held::Taken { .. } | Held::Around { .. } => None,
         };
