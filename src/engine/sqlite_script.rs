@@ -9,6 +9,7 @@ use std::fs::File;
 use std::io::{BufReader, Write};
 use std::path::Path;
 
+use rusqlite::fallible_iterator::FallibleIterator as _;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, Row};
 
@@ -244,16 +245,16 @@ impl<'a> Session<'a> {
     }
 
     fn execute(&mut self, text: &str) -> Result<(), StatementError> {
-        let mut statement = match self.connection.prepare(text) {
-            Err(rusqlite::Error::Empty) => return Ok(()),
-            other => other?,
-        };
-        let columns = statement.column_count();
-        // Parameters stay unbound, which is NULL, as in the shell.
-        let mut rows = statement.raw_query();
-        while let Some(row) = rows.next()? {
-            if let Some(output) = &mut self.output {
-                print(self.connection, row, columns, *output)?;
+        // What holds nothing but comments gives no statement.
+        let mut statements = rusqlite::Batch::new(self.connection, text);
+        while let Some(mut statement) = statements.next()? {
+            let columns = statement.column_count();
+            // Parameters stay unbound, which is NULL, as in the shell.
+            let mut rows = statement.raw_query();
+            while let Some(row) = rows.next()? {
+                if let Some(output) = &mut self.output {
+                    print(self.connection, row, columns, *output)?;
+                }
             }
         }
         Ok(())
