@@ -13,8 +13,11 @@
 
 mod container;
 mod error;
+mod fixture;
+mod herds;
 mod here;
 mod inside;
+pub mod testing;
 
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
@@ -25,10 +28,10 @@ use crate::engine::sqlite_mapped::{SqliteCopy, private_copy};
 use crate::pool::client::{Client, POOL};
 use crate::pool::protocol::Wanted;
 use crate::project::{Project, ProjectError};
-use crate::spec;
 
 pub use container::{Container, SqliteFile};
 pub use error::Error;
+pub use fixture::{DatabaseFile, DatabaseUrl, FromContainer, FromContainerAsync};
 pub(crate) use here::{Built, Here};
 use inside::Inside;
 
@@ -50,9 +53,9 @@ enum Copies {
 }
 
 impl Cowherd {
-    /// Opens the `cowherd.yaml` that belongs to this package: the one that `COWHERD_FILE` names, else the
-    /// nearest from the package's folder upwards (`CARGO_MANIFEST_DIR`, which Cargo sets for tests), else from
-    /// the current folder.
+    /// Opens the `cowherd.yaml` that belongs to this package, as [`Cowherd::open_package`] finds it in
+    /// `CARGO_MANIFEST_DIR`, which Cargo sets for tests; without that variable the one that `COWHERD_FILE` names,
+    /// else the nearest from the current folder upwards.
     ///
     /// Where `COWHERD_POOL` names the socket of a pool, as in tests under `cowherd cargo` and beside `cowherd serve`,
     /// the containers are taken from there. A process that is in a container itself gets that one.
@@ -60,20 +63,24 @@ impl Cowherd {
     /// # Errors
     /// A spec that is wrong or isn't there, a store that can't be used.
     pub fn open() -> Result<Self, Error> {
-        if let Some(inside) = Inside::of_environment() {
-            let copies = Copies::Inside(Arc::new(inside));
-            return Ok(Self { copies });
+        if let Some(inside) = Self::around() {
+            return Ok(inside);
         }
         let variable = |name| std::env::var_os(name).map(PathBuf::from);
-        let file = match (variable("COWHERD_FILE"), variable("CARGO_MANIFEST_DIR")) {
-            (Some(file), _) => file,
-            (None, Some(package)) => spec::find(&package).map_err(ProjectError::from)?,
+        match (variable("COWHERD_FILE"), variable("CARGO_MANIFEST_DIR")) {
+            (Some(file), _) => Self::open_file(&file),
+            (None, Some(package)) => Self::open_package(&package),
             (None, None) => {
                 let here = std::env::current_dir().map_err(ProjectError::Folder)?;
-                spec::find(&here).map_err(ProjectError::from)?
+                Self::open_file(&crate::spec::find(&here).map_err(ProjectError::from)?)
             }
-        };
-        Self::open_file(&file)
+        }
+    }
+
+    /// The container that this process is in, where it is in one.
+    fn around() -> Option<Self> {
+        let copies = Copies::Inside(Arc::new(Inside::of_environment()?));
+        Some(Self { copies })
     }
 
     /// Opens one spec.
@@ -123,26 +130,32 @@ impl Cowherd {
     /// # Errors
     /// When it can't be built; everybody who asks for it in this process gets the same error.
     pub fn snapshot(&self, name: &str) -> Result<Snapshot, Error> {
-        let wanted = Some(name.to_owned());
-        let copies = match &self.copies {
-            Copies::Here(here) => Source::Here(here.snapshot(name)?, Arc::clone(here)),
+        self.find(Some(name))
+    }
+
+    /// The snapshot of that name, or the one that nobody has to name.
+    fn find(&self, name: Option<&str>) -> Result<Snapshot, Error> {
+        let (name, copies) = match &self.copies {
+            Copies::Here(here) => {
+                let name = here.one_name(name)?;
+                let built = here.snapshot(&name)?;
+                (name, Source::Here(built, Arc::clone(here)))
+            }
             Copies::Pool(at) => {
-                let wanted = Wanted {
+                let mut wanted = Wanted {
                     spec: Some(at.1.clone()),
-                    snapshot: wanted,
+                    snapshot: name.map(str::to_owned),
                 };
-                Client::connect(&at.0)?.prepare(wanted.clone())?;
-                Source::Pool(at.0.clone(), wanted)
+                let name = Client::connect(&at.0)?.prepare(wanted.clone())?;
+                wanted.snapshot = Some(name.clone());
+                (name, Source::Pool(at.0.clone(), wanted))
             }
             Copies::Inside(inside) => {
-                inside.is(name)?;
-                Source::Inside(Arc::clone(inside))
+                let name = inside.one_name(name)?;
+                (name, Source::Inside(Arc::clone(inside)))
             }
         };
-        Ok(Snapshot {
-            name: name.to_owned(),
-            copies,
-        })
+        Ok(Snapshot { name, copies })
     }
 }
 
@@ -207,7 +220,7 @@ impl Snapshot {
                 let address = client.take(wanted.clone())?;
                 Ok(Container::taken(client, address))
             }
-            Source::Inside(inside) => Ok(Container::around(inside.take()?)),
+            Source::Inside(inside) => Ok(Container::around(&self.name, inside.take()?)),
         }
     }
 

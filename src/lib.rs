@@ -45,8 +45,23 @@ pub mod spec;
 pub mod store;
 pub mod units;
 
+// The clients whose types tests are given, so that nobody has to find the version that fits.
+#[cfg(feature = "diesel-2")]
+pub use diesel_2;
 #[cfg(feature = "postgres")]
 pub use postgres;
 pub use rusqlite;
+#[cfg(feature = "sqlx-0_8")]
+pub use sqlx_0_8;
+#[cfg(feature = "tokio-postgres-0_7")]
+pub use tokio_postgres;
 
-pub use front::{Container, Cowherd, Error, Snapshot, SqliteFile};
+#[cfg(feature = "macros")]
+pub use cowherd_macros::test;
+
+pub use engine::sqlite_mapped::SqliteCopy;
+pub use front::testing;
+pub use front::{
+    Container, Cowherd, DatabaseFile, DatabaseUrl, Error, FromContainer, FromContainerAsync,
+    Snapshot, SqliteFile,
+};

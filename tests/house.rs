@@ -52,6 +52,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("clap", &["cli", "main.rs"]),
     ("clap_complete", &["cli", "main.rs"]),
     ("clap_mangen", &["cli", "main.rs"]),
+    ("cowherd_macros", &["lib.rs"]),
+    ("diesel_2", &["front/fixture/diesel.rs", "lib.rs"]),
     ("futures", &["schedule"]),
     ("glob", &["plan"]),
     ("indicatif", &["report/progress.rs"]),
@@ -73,7 +75,12 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("reflink_copy", &["disk"]),
     (
         "rusqlite",
-        &["engine/sqlite*", "store/history.rs", "lib.rs"],
+        &[
+            "engine/sqlite*",
+            "store/history.rs",
+            "front/fixture/sqlite.rs",
+            "lib.rs",
+        ],
     ),
     (
         "rustix",
@@ -91,9 +98,14 @@ const ROOMS: &[(&str, &[&str])] = &[
         &["store", "report/json.rs", "cli", "pool/wire.rs"],
     ),
     ("sha2", &["digest.rs"]),
+    ("sqlx_0_8", &["front/fixture/sqlx.rs", "lib.rs"]),
     ("strsim", &["spec/problem.rs"]),
     ("thiserror", &["*"]),
-    ("tokio", &["schedule"]),
+    ("tokio", &["schedule", "front/fixture", "front/testing"]),
+    (
+        "tokio_postgres",
+        &["front/fixture/tokio_postgres.rs", "lib.rs"],
+    ),
     ("toml", &["package.rs"]),
     ("tracing", &["*"]),
     ("tracing_subscriber", &["cli", "main.rs"]),

@@ -1,5 +1,6 @@
 //! All integration tests, as one binary: each module is about one part.
 
+mod attribute;
 mod bad_days;
 mod build;
 mod cgroup;

@@ -188,6 +188,14 @@ impl SqliteCopy {
         })
     }
 
+    /// The connection alone, for code that wants to own one. What it works on can't be given back then: the
+    /// address space, and the pages that were written, stay until the process ends.
+    pub fn into_connection(mut self) -> Connection {
+        let open = self.open.take().expect("open until dropped");
+        // The other half is in `ManuallyDrop`, and not unmapped therefore.
+        open.connection
+    }
+
     fn open(&self) -> &Open {
         self.open.as_ref().expect("open until dropped")
     }

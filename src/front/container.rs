@@ -20,7 +20,6 @@ use crate::store::Scratch;
 /// A clone is the same container, not another copy: it goes when the last one is dropped.
 #[derive(Debug, Clone)]
 pub struct Container {
-    snapshot: Arc<str>,
     held: Arc<Held>,
 }
 
@@ -40,7 +39,11 @@ enum Held {
         address: protocol::Address,
     },
     /// By whoever started this process in it.
-    Around { url: String, file: Option<PathBuf> },
+    Around {
+        snapshot: String,
+        url: String,
+        file: Option<PathBuf>,
+    },
 }
 
 impl Container {
@@ -55,18 +58,37 @@ impl Container {
             state,
             file,
         };
-        Self { held }
+        Self {
+            held: Arc::new(held),
+        }
     }
 
     pub(super) fn taken(client: Client, address: protocol::Address) -> Self {
         let client = Mutex::new(client);
         let held = Held::Taken { client, address };
-        Self { held }
+        Self {
+            held: Arc::new(held),
+        }
     }
 
-    pub(super) fn around((url, file): (String, Option<PathBuf>)) -> Self {
-        let held = Held::Around { url, file };
-        Self { held }
+    pub(super) fn around(snapshot: &str, (url, file): (String, Option<PathBuf>)) -> Self {
+        let held = Held::Around {
+            snapshot: snapshot.to_owned(),
+            url,
+            file,
+        };
+        Self {
+            held: Arc::new(held),
+        }
+    }
+
+    /// The name of the snapshot that it is a copy of.
+    pub fn snapshot(&self) -> &str {
+        match &*self.held {
+            Held::Here { state, .. } => &state.snapshot,
+            Held::Taken { address, .. } => &address.snapshot,
+            Held::Around { snapshot, .. } => snapshot,
+        }
     }
 
     /// The address of the first service: `postgres://postgres@%2F…/shop`, whose host is the folder of the
@@ -102,7 +124,7 @@ impl Container {
                 let mut client = client.lock().unwrap_or_else(PoisonError::into_inner);
                 Ok(client.forward(address.id)?.1)
             }
-            Held::Around { url, file } => match file {
+            Held::Around { url, file, .. } => match file {
                 Some(_) => Err(Error::NoServer),
                 None => Ok(url.clone()),
             },
@@ -185,7 +207,7 @@ impl Container {
     }
 
     /// What a pool tells its clients of it.
-    pub(crate) fn told_as(&self, id: u64, snapshot: &str) -> protocol::Address {
+    pub(crate) fn told_as(&self, id: u64) -> protocol::Address {
         let live = match &*self.held {
             Held::Here { live, .. } => live.as_ref(),
             Held::Taken { .. } | Held::Around { .. } => None,
@@ -194,7 +216,7 @@ impl Container {
             id,
             pid: live.map(|live| live.pid()),
             parked: live.is_some_and(Handed::was_parked),
-            snapshot: snapshot.to_owned(),
+            snapshot: self.snapshot().to_owned(),
             url: self.url(),
             socket_folder: self.socket_folder(),
             file: self.file().map(Path::to_owned),

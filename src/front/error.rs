@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::builder::BuildError;
 use crate::container::ContainerError;
+use crate::package::PackageError;
 use crate::pool::client::ClientError;
 use crate::project::ProjectError;
 
@@ -48,12 +49,53 @@ pub enum Error {
         own: String,
     },
     /// The service doesn't take the connection.
-    #[cfg(feature = "postgres")]
     #[error("can't connect to the container's database")]
-    Connect(#[source] Arc<postgres::Error>),
+    Connect(#[source] Arc<dyn std::error::Error + Send + Sync>),
+    /// What the package says about its snapshot is wrong.
+    #[error(transparent)]
+    Package(Arc<PackageError>),
+    /// Nobody says which of several snapshots a test needs.
+    #[error("can't tell which snapshot to copy: the spec has {}", known.join(", "))]
+    WhichSnapshot {
+        /// The snapshots of the spec.
+        known: Vec<String>,
+    },
+    /// A test asks for a copy that is its own, and for something else that would be another copy.
+    #[error(
+        "can't give a test a `{0}` beside other arguments: it would be another copy of the database"
+    )]
+    NotAlone(&'static str),
+    /// A fixture of the user's own.
+    #[error(transparent)]
+    Other(Arc<dyn std::error::Error + Send + Sync>),
 }
 
 impl Error {
+    /// An error of a fixture of one's own, for [`FromContainer`](crate::FromContainer).
+    ///
+    /// ```
+    /// let error = cowherd::Error::other("can't log in");
+    /// assert_eq!(error.to_string(), "can't log in");
+    /// ```
+    pub fn other(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Other(error.into().into())
+    }
+
+    pub(super) fn connect(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Connect(error.into().into())
+    }
+
+    /// Whether this is the very same failure, given to somebody else.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Project(one), Self::Project(other)) => Arc::ptr_eq(one, other),
+            (Self::Build(one), Self::Build(other)) => Arc::ptr_eq(one, other),
+            (Self::Container(one), Self::Container(other)) => Arc::ptr_eq(one, other),
+            (Self::Package(one), Self::Package(other)) => Arc::ptr_eq(one, other),
+            _ => false,
+        }
+    }
+
     /// What to do about it.
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -68,18 +110,21 @@ impl Error {
                  take `snapshot` out of [package.metadata.cowherd], or don't run them by `cowherd run`"
                     .to_owned(),
             ),
-            Self::Forward(_) | Self::Ask(_) => None,
-            #[cfg(feature = "postgres")]
-            Self::Connect(_) => None,
+            Self::Package(error) => error.hint(),
+            Self::WhichSnapshot { known } => {
+                let one = known.first().map_or("NAME", String::as_str);
+                Some(format!(
+                    "name it: `#[cowherd::test(snapshot = \"{one}\")]`, or for the whole package \
+                     `[package.metadata.cowherd]` with `snapshot = \"{one}\"` in its Cargo.toml"
+                ))
+            }
+            Self::NotAlone(_) => Some(
+                "ask for a `rusqlite::Connection`, a `DatabaseFile` or a `DatabaseUrl`: all arguments \
+                 of a test share one container"
+                    .to_owned(),
+            ),
+            Self::Connect(_) | Self::Other(_) | Self::Forward(_) | Self::Ask(_) => None,
         }
-    }
-}
-
-#[cfg(feature = "postgres")]
-impl Error {
-    /// The service doesn't take the connection.
-    pub(crate) fn connect(error: postgres::Error) -> Self {
-        Self::Connect(Arc::new(error))
     }
 }
 
@@ -96,7 +141,12 @@ impl Error {
             Self::Project(error) => error.exit_code(),
             Self::Build(_) => 101,
             Self::Container(error) if error.is_fixture() => 101,
-            Self::NoFile(_) | Self::NoServer | Self::Ask(_) => 2,
+            Self::NoFile(_)
+            | Self::NoServer
+            | Self::Ask(_)
+            | Self::WhichSnapshot { .. }
+            | Self::NotAlone(_) => 2,
+            Self::Package(_) => 96,
             Self::Pool(error) => match &**error {
                 ClientError::Refused(refusal) => refusal.code,
                 _ => 97,
@@ -115,6 +165,12 @@ impl From<ProjectError> for Error {
 impl From<BuildError> for Error {
     fn from(error: BuildError) -> Self {
         Self::Build(Arc::new(error))
+    }
+}
+
+impl From<PackageError> for Error {
+    fn from(error: PackageError) -> Self {
+        Self::Package(Arc::new(error))
     }
 }
 

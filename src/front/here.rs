@@ -75,7 +75,9 @@ impl Here {
         match (name, self.project.spec().snapshots.as_slice()) {
             (Some(name), _) => Ok(name.to_owned()),
             (None, [only]) => Ok(only.name.clone()),
-            (None, _) => Err(Error::Ask("name the snapshot, as the spec has several")),
+            (None, known) => Err(Error::WhichSnapshot {
+                known: known.iter().map(|known| known.name.clone()).collect(),
+            }),
         }
     }
 

@@ -25,11 +25,11 @@ impl Inside {
         })
     }
 
-    /// Fails for any other snapshot than the container's own.
-    pub(super) fn is(&self, snapshot: &str) -> Result<(), Error> {
-        match self.snapshot == snapshot {
-            true => Ok(()),
-            false => Err(self.refuse(snapshot)),
+    /// The container's own snapshot, which is the only one to be asked for.
+    pub(super) fn one_name(&self, asked: Option<&str>) -> Result<String, Error> {
+        match asked {
+            Some(asked) if asked != self.snapshot => Err(self.refuse(asked)),
+            _ => Ok(self.snapshot.clone()),
         }
     }
 

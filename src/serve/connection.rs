@@ -184,7 +184,7 @@ impl Connection {
             (Held::Inside(handed), address)
         } else {
             let container = Snapshot::of(&name, built, here).take(more, stop)?;
-            let address = container.told_as(self.last, &name);
+            let address = container.told_as(self.last);
             (Held::Outside(Box::new(container)), address)
         };
         self.held.insert(self.last, held);

@@ -1,0 +1,1 @@
+//! What tests get, and when it goes.
