@@ -11,7 +11,9 @@
 //! Nothing has to be installed or started beforehand. When a [`Container`] is dropped, or its process ends in
 //! whatever way, the kernel takes the container apart.
 
+pub mod asynchronous;
 mod container;
+mod declare;
 mod error;
 mod fixture;
 mod herds;

@@ -60,8 +60,8 @@ pub use tokio_postgres;
 pub use cowherd_macros::test;
 
 pub use engine::sqlite_mapped::SqliteCopy;
-pub use front::testing;
 pub use front::{
     Container, Cowherd, DatabaseFile, DatabaseUrl, Error, FromContainer, FromContainerAsync,
     Snapshot, SqliteFile,
 };
+pub use front::{asynchronous, testing};

@@ -91,7 +91,8 @@ impl Project {
             Some(file) => file.to_owned(),
             None => spec::find(&std::env::current_dir().map_err(ProjectError::Folder)?)?,
         };
-        Self::with_store(&file, open_store)
+        // The spec first: one that is wrong is wrong on every host, and makes no store.
+        Self::of_spec(spec::load(&file)?)
     }
 
     /// As [`Project::open`], with the store in the folder `store`, whatever the environment says.
@@ -99,16 +100,26 @@ impl Project {
     /// # Errors
     /// As [`Project::open`].
     pub fn open_in(file: &Path, store: &Path) -> Result<Self, ProjectError> {
-        Self::with_store(file, || Ok(Store::open(store)?))
+        Self::of_spec_in(spec::load(file)?, store)
     }
 
-    fn with_store(
-        file: &Path,
-        store: impl FnOnce() -> Result<Store, ProjectError>,
-    ) -> Result<Self, ProjectError> {
-        // The spec first: one that is wrong is wrong on every host, and makes no store.
-        let spec = spec::load(file)?;
-        let store = store()?;
+    /// As [`Project::open`], for a spec that is there already.
+    ///
+    /// # Errors
+    /// As [`Project::open`].
+    pub fn of_spec(spec: Spec) -> Result<Self, ProjectError> {
+        Self::with_store(spec, open_store()?)
+    }
+
+    /// As [`Project::of_spec`], with the store in the folder `store`, whatever the environment says.
+    ///
+    /// # Errors
+    /// As [`Project::open`].
+    pub fn of_spec_in(spec: Spec, store: &Path) -> Result<Self, ProjectError> {
+        Self::with_store(spec, Store::open(store)?)
+    }
+
+    fn with_store(spec: Spec, store: Store) -> Result<Self, ProjectError> {
         store.sweep()?;
         let identity = Identity::of_caller()?;
         let project = spec.folder.canonicalize().map_err(ProjectError::Folder)?;

@@ -1,5 +1,8 @@
 //! The front door for tests in Rust: copies of snapshots inside a test process.
 
+mod asynchronous;
+mod declared;
+
 use std::process::{Command, Stdio};
 
 use cowherd::{Cowherd, Error};

@@ -54,7 +54,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("clap_mangen", &["cli", "main.rs"]),
     ("cowherd_macros", &["lib.rs"]),
     ("diesel_2", &["front/fixture/diesel.rs", "lib.rs"]),
-    ("futures", &["schedule"]),
+    ("futures", &["schedule", "front/asynchronous.rs"]),
     ("glob", &["plan"]),
     ("indicatif", &["report/progress.rs"]),
     ("libc", &["sandbox/sys.rs", "engine/sqlite_mapped.rs"]),

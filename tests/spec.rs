@@ -1,6 +1,8 @@
 //! What `cowherd.yaml` means, and what is said when it is wrong.
 
 mod arbitrary;
+mod declare;
+mod elsewhere;
 mod interpolation;
 mod meaning;
 mod units;

@@ -65,6 +65,9 @@ pub enum Error {
         "can't give a test a `{0}` beside other arguments: it would be another copy of the database"
     )]
     NotAlone(&'static str),
+    /// The system gives no thread.
+    #[error("can't start a thread")]
+    Thread(#[source] Arc<std::io::Error>),
     /// A fixture of the user's own.
     #[error(transparent)]
     Other(Arc<dyn std::error::Error + Send + Sync>),
@@ -123,7 +126,11 @@ impl Error {
                  of a test share one container"
                     .to_owned(),
             ),
-            Self::Connect(_) | Self::Other(_) | Self::Forward(_) | Self::Ask(_) => None,
+            Self::Connect(_)
+            | Self::Thread(_)
+            | Self::Other(_)
+            | Self::Forward(_)
+            | Self::Ask(_) => None,
         }
     }
 }

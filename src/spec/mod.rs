@@ -13,11 +13,15 @@
 //!    |     ^^^^^^
 //! ```
 //!
+//! A spec that is [declared](declare()) in Rust becomes such a tree, too.
+//!
 //! `${NAME}`, `${NAME:-default}` and so on are replaced in values as in Compose, `$$` gives one `$`, and any
 //! other `$` stays. Keys and commands (`command`, `discover`) are left as they stand: there `$` is the shell's.
 
 mod check;
 mod check_tests;
+mod declare;
+mod declared;
 mod draft;
 mod interpolate;
 mod load;
@@ -30,6 +34,7 @@ mod read_values;
 mod source;
 mod yaml;
 
+pub use declare::{Declaration, ServiceDeclaration, SnapshotDeclaration, declare};
 pub use load::{find, load, parse, seen_from_here};
 pub use model::*;
 pub use problem::{Problem, Problems, SpecError, excerpt};

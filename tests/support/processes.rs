@@ -54,6 +54,20 @@ pub(crate) fn children(pid: i32) -> Vec<Process> {
         .collect()
 }
 
+/// Waits until this process has no children, as after what is taken apart behind the caller's back.
+#[track_caller]
+pub(crate) fn wait_until_childless() {
+    let deadline = Instant::now() + Duration::from_secs(120);
+    loop {
+        let left = children(own());
+        if left.is_empty() {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{left:?} should have ended");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
 /// The descendants of `pid`.
 pub(crate) fn descendants(pid: i32) -> Vec<Process> {
     let mut found = children(pid);
@@ -121,7 +135,8 @@ fn all() -> Vec<i32> {
         .collect()
 }
 
-fn own() -> i32 {
+/// This process.
+pub(crate) fn own() -> i32 {
     i32::try_from(std::process::id()).expect("a pid")
 }
 
