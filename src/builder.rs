@@ -284,6 +284,7 @@ impl Builder<'_> {
             identity: self.identity,
             project: Some((self.project, false)),
             shown: &shown,
+            shared: &[],
             writable: Writable::Draft(draft),
             limits: None,
             services,

@@ -24,6 +24,7 @@ pub mod architecture {
     #![doc = include_str!("architecture.md")]
 }
 pub mod builder;
+pub mod cargo;
 pub mod container;
 pub mod digest;
 pub mod disk;

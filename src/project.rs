@@ -29,7 +29,7 @@ use crate::schedule::{self, Stop};
 use crate::spec::{self, Service, Spec};
 use crate::store::{History, Store, TestResult};
 
-pub use cases::test_environment;
+pub use cases::{default_jobs, test_environment};
 pub use error::ProjectError;
 
 /// A spec that was read, with the store and the host that serve it.
@@ -232,7 +232,9 @@ impl Project {
             .into_iter()
             .flatten()
             .collect();
-        let jobs = request.jobs.unwrap_or_else(|| cases::default_jobs(&chosen));
+        let jobs = request
+            .jobs
+            .unwrap_or_else(|| cases::default_jobs(chosen.iter().map(|test| &test.case.order)));
         let options = schedule::Options {
             jobs,
             fail_fast: request.fail_fast,

@@ -33,6 +33,7 @@ fn a_writable_layer_on_disk_holds_the_project_too_and_leaves_nothing() {
         identity: host.identity,
         project: Some((&host.project, false)),
         shown: &[],
+        shared: &[],
         writable: Writable::Scratch(&scratch),
         limits: None,
         services: Services::All,

@@ -39,6 +39,7 @@ fn orders<const N: usize>(snapshots: [&str; N]) -> (Project, [Order; N]) {
             state: Arc::clone(&state),
             project: ProjectFiles::Unseen,
             shown: Vec::new(),
+            shared: Vec::new(),
             limits: Limits::default(),
         }
     });

@@ -1,5 +1,6 @@
 //! What can be written on the command line: here what belongs to a run, in the rooms below the rest.
 
+mod cargo;
 mod serve;
 mod start;
 mod store;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use clap::{ColorChoice, Parser};
 use cowherd::units;
 
+pub(super) use cargo::{Cargo, CargoRunner};
 pub(super) use serve::Serve;
 pub(super) use start::{Completions, Doctor, Init, Man};
 pub(super) use store::{Gc, Inspect, List};
@@ -66,6 +68,10 @@ pub(super) enum Subcommand {
     Exec(Exec),
     /// Open the engine's own client (psql, sqlite3) in a fresh copy of a snapshot.
     Shell(Shell),
+    /// Run Cargo's tests, or nextest's, each in a fresh copy of its package's snapshot.
+    Cargo(Cargo),
+    /// Be the target runner of Cargo and nextest, which cowherd cargo sets up.
+    CargoRunner(CargoRunner),
     /// Keep containers ready for tests in any language, over a Unix socket.
     Serve(Serve),
     /// List the snapshots of the spec and of the store.

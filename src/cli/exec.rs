@@ -97,6 +97,7 @@ pub(super) fn in_container(
             false => ProjectFiles::Copy,
         },
         shown: host.shown.clone(),
+        shared: Vec::new(),
         limits: Limits::default(),
     };
     let mut container = order.start(Some(stop.killed()))?;

@@ -3,9 +3,11 @@
 use std::process::ExitCode;
 
 use cowherd::builder::BuildError;
+use cowherd::cargo::{BinaryError, FixtureError};
 use cowherd::container::ContainerError;
 use cowherd::event::in_words;
 use cowherd::init::InitError;
+use cowherd::package::PackageError;
 use cowherd::plan::PlanError;
 use cowherd::project::ProjectError;
 use cowherd::report::ReportError;
@@ -43,6 +45,20 @@ fn kind(error: &anyhow::Error) -> (u8, Option<String>) {
     }
     if let Some(error) = error.downcast_ref::<ServeError>() {
         return (97, error.hint());
+    }
+    if let Some(error) = error.downcast_ref::<FixtureError>() {
+        let code = match error {
+            FixtureError::Project(error) => error.exit_code(),
+            error if error.is_snapshot() => 101,
+            _ => 97,
+        };
+        return (code, error.hint());
+    }
+    if let Some(error) = error.downcast_ref::<PackageError>() {
+        return (96, error.hint());
+    }
+    if error.is::<BinaryError>() {
+        return (101, None);
     }
     if let Some(error) = error.downcast_ref::<ReportError>() {
         return (2, error.hint());

@@ -2,6 +2,8 @@
 
 mod args;
 mod build;
+mod cargo;
+mod cargo_runner;
 mod completions;
 mod doctor;
 mod exec;
@@ -29,6 +31,14 @@ use args::{Args, Subcommand};
 
 /// Parses the command line, does what it says, and says how it went by the exit code.
 pub(crate) fn main() -> ExitCode {
+    if let Some(error) = cargo_runner::untouched() {
+        return failure::report(&error);
+    }
+    if let Some(call) = cargo_runner::doctest() {
+        log::log(0);
+        let done = cargo_runner::run(&call, ColorChoice::Auto);
+        return done.unwrap_or_else(|error| failure::report(&error));
+    }
     let asked = Args::command().color(asked_color()).get_matches();
     let args = Args::from_arg_matches(&asked).unwrap_or_else(|error| error.exit());
     choose(args.color);
@@ -39,6 +49,8 @@ pub(crate) fn main() -> ExitCode {
         Subcommand::Build(build) => build::build(&build, args.color),
         Subcommand::Exec(exec) => exec::exec(&exec, args.color),
         Subcommand::Shell(shell) => shell::shell(&shell, args.color),
+        Subcommand::Cargo(cargo) => cargo::cargo(&cargo),
+        Subcommand::CargoRunner(runner) => cargo_runner::cargo_runner(&runner, args.color),
         Subcommand::Serve(serve) => serve::serve(&serve, args.color),
         Subcommand::List(list) => list::list(&list),
         Subcommand::Inspect(inspect) => inspect::inspect(&inspect),

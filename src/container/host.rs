@@ -41,6 +41,8 @@ pub struct Order {
     pub project: ProjectFiles,
     /// Further folders of the host that it sees, read-only.
     pub shown: Vec<PathBuf>,
+    /// Further folders of the host that it can write to, as far as its user may.
+    pub shared: Vec<PathBuf>,
     /// Its limits.
     pub limits: Limits,
 }
@@ -61,6 +63,7 @@ impl PartialEq for Order {
         Arc::ptr_eq(&self.state, &other.state)
             && self.project == other.project
             && self.shown == other.shown
+            && self.shared == other.shared
             && self.limits == other.limits
     }
 }
@@ -80,6 +83,7 @@ impl Order {
                 files => Some((&host.project, files == ProjectFiles::Host)),
             },
             shown: &self.shown,
+            shared: &self.shared,
             writable: scratch.as_ref().map_or(Writable::Memory, Writable::Scratch),
             limits: (!self.limits.is_empty()).then(|| (host.cgroups(), self.limits)),
             services: Services::All,

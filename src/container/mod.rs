@@ -73,6 +73,9 @@ impl Container {
         for folder in setup.shown {
             sandbox.show(folder);
         }
+        for folder in setup.shared {
+            sandbox.share(folder);
+        }
         if let Ok(program) = std::env::current_exe() {
             sandbox.program(program, "cowherd");
         }

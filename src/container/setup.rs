@@ -31,6 +31,8 @@ pub struct Setup<'a> {
     pub project: Option<(&'a Path, bool)>,
     /// Further folders of the host that must be visible, read-only.
     pub shown: &'a [PathBuf],
+    /// Further folders of the host that stay as they are, to be read and written.
+    pub shared: &'a [PathBuf],
     /// Where changes go.
     pub writable: Writable<'a>,
     /// Limits, and the cgroups to set them by.

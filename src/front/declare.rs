@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Cowherd, Error};
+use super::{Cowherd, Error, Here};
 use crate::project::{Project, ProjectError};
 use crate::spec::{self, Declaration};
 
@@ -47,7 +47,7 @@ impl Cowherd {
         snapshots: impl FnOnce(Declaration) -> Declaration,
     ) -> Result<Self, Error> {
         let spec = spec::declare(folder.as_ref(), snapshots).map_err(ProjectError::from)?;
-        Ok(Self::of(Project::of_spec(spec)?))
+        Ok(Self::of(Here::new(Project::of_spec(spec)?)))
     }
 
     /// As [`Cowherd::declare`], with the store in the folder `store`, whatever the environment says.
@@ -61,6 +61,6 @@ impl Cowherd {
         snapshots: impl FnOnce(Declaration) -> Declaration,
     ) -> Result<Self, Error> {
         let spec = spec::declare(folder.as_ref(), snapshots).map_err(ProjectError::from)?;
-        Ok(Self::of(Project::of_spec_in(spec, store)?))
+        Ok(Self::of(Here::new(Project::of_spec_in(spec, store)?)))
     }
 }

@@ -124,6 +124,7 @@ impl Here {
                 state,
                 project: ProjectFiles::Unseen,
                 shown: Vec::new(),
+                shared: Vec::new(),
                 limits: Limits::default(),
             },
         }))

@@ -24,10 +24,11 @@ pub(super) struct Chosen {
     pub(super) case: Case,
 }
 
-/// How many tests at once: one for each core, as long as memory for their containers is there.
-pub(super) fn default_jobs(chosen: &[Chosen]) -> usize {
+/// How many tests at once where nobody says so: one for each core, as long as memory for their containers is
+/// there.
+pub fn default_jobs<'o>(orders: impl IntoIterator<Item = &'o Order>) -> usize {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let largest = chosen.iter().map(|test| test.case.order.memory()).max();
+    let largest = orders.into_iter().map(Order::memory).max();
     let (Some(each), Some(available)) = (largest, available_memory()) else {
         return cores;
     };
@@ -208,6 +209,7 @@ fn case(
             state: Arc::clone(state),
             project: project_files(test),
             shown,
+            shared: Vec::new(),
             limits: Limits {
                 memory: limits.memory,
                 pids: limits.pids,
@@ -273,6 +275,7 @@ fn discover(
             state: Arc::clone(state),
             project: project_files(test),
             shown: host.shown.clone(),
+            shared: Vec::new(),
             limits: Limits::default(),
         };
         let mut command = Command::from_argv(&discover.argv());

@@ -93,6 +93,7 @@ pub struct Sandbox {
     scratch: Option<PathBuf>,
     project: Option<(PathBuf, bool)>,
     shown: Vec<PathBuf>,
+    shared: Vec<PathBuf>,
     programs: Vec<(PathBuf, String)>,
     folders: Vec<PathBuf>,
     temporary_bytes: u64,
@@ -108,6 +109,7 @@ impl Sandbox {
             scratch: None,
             project: None,
             shown: Vec::new(),
+            shared: Vec::new(),
             programs: Vec::new(),
             folders: Vec::new(),
             temporary_bytes: 1 << 30,
@@ -140,6 +142,13 @@ impl Sandbox {
     /// container's user could not pass.
     pub fn show(&mut self, folder: impl Into<PathBuf>) -> &mut Self {
         self.shown.push(folder.into());
+        self
+    }
+
+    /// Leaves a further folder of the host, outside the project's, as it is: to be read and written by whoever
+    /// may.
+    pub fn share(&mut self, folder: impl Into<PathBuf>) -> &mut Self {
+        self.shared.push(folder.into());
         self
     }
 
@@ -275,9 +284,20 @@ impl Sandbox {
         }
         // Outer folders before those inside them.
         let mut shown: Vec<(&Path, View)> = Vec::new();
+        let inside = |folder: &Path, others: &[(&Path, View)]| {
+            let project = self.project.iter().map(|(project, _)| project.as_path());
+            let mut others = others.iter().map(|(other, _)| *other).chain(project);
+            others.any(|other| folder.starts_with(other))
+        };
+        let mut shared: Vec<&Path> = self.shared.iter().map(PathBuf::as_path).collect();
+        shared.sort_by_key(|folder| folder.components().count());
+        for folder in shared {
+            if !inside(folder, &shown) {
+                shown.push((folder, View::Host));
+            }
+        }
         for folder in &self.shown {
-            let inside = matches!(&self.project, Some((project, _)) if folder.starts_with(project));
-            if !inside && self.way_to(folder).is_some() {
+            if !inside(folder, &shown) && self.way_to(folder).is_some() {
                 shown.push((folder, View::ReadOnly));
             }
         }

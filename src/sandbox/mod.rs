@@ -16,6 +16,7 @@
 
 pub mod cgroup;
 mod describe;
+mod ending;
 mod error;
 mod identity;
 mod idmap;
@@ -30,6 +31,7 @@ mod sys;
 mod terminal;
 
 pub use describe::{Overlay, RUN, SCRATCH, Sandbox, Upper};
+pub use ending::end_like;
 pub use error::SandboxError;
 pub use identity::Identity;
 pub use image::Command;

@@ -4,6 +4,7 @@
 //! threads of its own. Everything that happens is sent as an [`Event`] to one callback, in order.
 
 mod attempt;
+mod child;
 mod queue;
 mod signals;
 
@@ -18,6 +19,7 @@ use futures::stream::FuturesUnordered;
 use crate::event::{Attempt, Event, Outcome, Output, RunStart, TestRef, Totals};
 
 pub use attempt::{Case, attempt};
+pub use child::wait_for_child;
 pub use queue::Queue;
 pub use signals::{Stop, Watch, pass_on, watch};
 

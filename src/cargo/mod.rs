@@ -1,0 +1,39 @@
+//! A target runner for Cargo: one container for each test of a Rust package.
+//!
+//! Cargo, rustdoc and nextest call a runner in place of the programs that they have built, with the program's
+//! path and its arguments (`target.<triple>.runner` in Cargo's configuration). A package says which snapshot its tests
+//! need ([`crate::package`]); the programs of one that says nothing are executed as they stand.
+//!
+//! ```text
+//!   cargo test     RUNNER target/debug/deps/shop-0123456789abcdef [FILTER…]     all tests of a binary
+//!   rustdoc        RUNNER /tmp/rustdoctest…/rust_out                            one doc test, or several merged
+//!   cargo nextest  RUNNER target/debug/deps/shop-0123456789abcdef --list …      which tests there are
+//!                  RUNNER … --exact NAME --nocapture                            one test
+//! ```
+//!
+//! A binary with libtest's `main` is asked for its tests, and each of them runs in a process and a container of
+//! its own ([`each`]), shown as libtest shows it. Any other program runs in one container, with its
+//! arguments untouched.
+
+mod binary;
+mod each;
+mod fixture;
+mod frame;
+mod options;
+mod session;
+mod show;
+
+pub use binary::{Binary, BinaryError, Kind, Listed};
+pub use each::{Done, EachError, each};
+pub use fixture::{Fixture, FixtureError, is_test, runner_variable};
+pub use frame::{Frame, Verdict};
+pub use options::{Asked, Color, Format, Ignored, Options};
+pub use session::Session;
+
+/// The subcommand that is the runner.
+pub const RUNNER: &str = "cargo-runner";
+/// The variable by which the program of merged doc tests is told to execute the runner, and the one by which it says
+/// there which of its tests is meant (src/librustdoc/doctest/runner.rs).
+pub const MERGED_DOCTESTS: [&str; 2] = [binary::MERGED, "RUSTDOC_DOCTEST_RUN_NB_TEST"];
+/// The variable by which the runner knows, when it is executed so, what to execute: the words, one a line.
+pub const DOCTESTS: &str = "COWHERD_CARGO_DOCTESTS";
