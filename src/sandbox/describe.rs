@@ -1,10 +1,8 @@
 //! The description of a sandbox, and its compilation to a [`Program`].
 
-use std::fs;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
-use std::os::unix::fs::MetadataExt;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use nix::mount::MsFlags;
 use nix::sched::CloneFlags;
@@ -16,6 +14,7 @@ use super::idmap;
 use super::init::CONTROL;
 use super::mounted;
 use super::ops::{Ops, text};
+use super::owners::{first_closed_ancestor, owner_of};
 use super::program::{MAP, NO_SUID, Op, Program, READ_ONLY};
 
 /// The private folder of every container: sockets, data directories, Cowherd's own programs.
@@ -190,7 +189,8 @@ impl Sandbox {
         ops.push(Op::TakeControl {
             fd: control.as_fd().as_raw_fd(),
         });
-        let map = match self.map_of_owners() {
+        let owners = self.map_of_owners();
+        let map = match owners {
             Some(map) => idmap::namespace(map)?,
             None => None,
         };
@@ -210,7 +210,10 @@ impl Sandbox {
             namespaces |= CloneFlags::CLONE_NEWUSER;
             ops.identity_map(uid, gid)?;
         }
-        self.mounts(&mut ops, map.is_some())?;
+        self.mounts(&mut ops, owners.filter(|_| map.is_some()))?;
+        if map.is_some() {
+            ops.push(Op::CloseMap);
+        }
         ops.push(Op::LoopbackUp);
         ops.push(Op::HostName {
             name: c"cowherd".to_owned(),
@@ -239,7 +242,7 @@ impl Sandbox {
         })
     }
 
-    fn mounts(&self, ops: &mut Ops, mapped: bool) -> Result<(), SandboxError> {
+    fn mounts(&self, ops: &mut Ops, map: Option<idmap::Map>) -> Result<(), SandboxError> {
         let (uid, gid) = self.identity.user();
         let owner = Some((uid, gid));
         ops.push(Op::Mount {
@@ -308,6 +311,7 @@ impl Sandbox {
         }
         let staged = |index: usize| Path::new(RUN).join(format!("shown-{index}"));
         for (index, (folder, view)) in shown.iter().enumerate() {
+            let mapped = map.is_some_and(|(owner, _)| owner_of(folder) == Some(owner));
             self.stage(ops, folder, (*view, mapped), &staged(index))?;
         }
         ops.devices(self.temporary_bytes)?;
@@ -335,12 +339,19 @@ impl Sandbox {
         match view {
             View::ReadOnly => ops.bind(folder, staged, MsFlags::MS_REC)?,
             View::Host => {
-                ops.bind(folder, staged, MsFlags::MS_REC)?;
+                match mapped {
+                    true => ops.mapped(folder, staged)?,
+                    false => ops.bind(folder, staged, MsFlags::MS_REC)?,
+                }
                 ops.writable(staged)?;
-                // What the host itself may not write to stays so.
                 for mount in mounted::below(folder)? {
+                    let target = staged.join(&mount.inside);
+                    if mapped {
+                        ops.bind(&folder.join(&mount.inside), &target, MsFlags::empty())?;
+                    }
+                    // What the host itself may not write to stays so.
                     if !mount.read_only {
-                        ops.writable(&staged.join(mount.inside))?;
+                        ops.writable(&target)?;
                     }
                 }
             }
@@ -371,17 +382,12 @@ impl Sandbox {
         Ok(())
     }
 
-    /// Whose files of the project are shown as whose, where root runs tests as another user: a copy-on-write
-    /// view is theirs to change then, as it is an ordinary user's.
+    /// Whose files of the project are shown as whose, where root runs tests as another user: they are theirs to
+    /// change then, as they are an ordinary user's.
     fn map_of_owners(&self) -> Option<idmap::Map> {
-        let Some((folder, false)) = &self.project else {
-            return None;
-        };
+        let (folder, _) = self.project.as_ref()?;
         // One that isn't there is said to be missing when it is mounted.
-        let Ok(status) = fs::metadata(folder) else {
-            return None;
-        };
-        let owner = (status.uid(), status.gid());
+        let owner = owner_of(folder)?;
         let user = self.identity.user();
         (self.identity.is_root() && owner != user).then_some((owner, user))
     }
@@ -461,26 +467,4 @@ fn project_overlay(folder: &Path, target: &Path) -> Overlay {
         upper: Upper::Scratch,
         mode: 0o755,
     }
-}
-
-/// The first folder on the way to `folder` that the user `uid` may not pass, by its mode bits. One that
-/// can't be looked at is left to the step that enters it, which names it when it fails.
-fn first_closed_ancestor(folder: &Path, uid: u32, gid: u32) -> Option<PathBuf> {
-    let mut path = PathBuf::new();
-    for part in folder.parent().unwrap_or(folder).components() {
-        path.push(part);
-        if part == Component::RootDir {
-            continue;
-        }
-        let status = fs::metadata(&path).ok()?;
-        let pass = match status.mode() {
-            mode if status.uid() == uid => mode & 0o100,
-            mode if status.gid() == gid => mode & 0o010,
-            mode => mode & 0o001,
-        };
-        if pass == 0 {
-            return Some(path);
-        }
-    }
-    None
 }

@@ -25,6 +25,7 @@ mod init;
 mod message;
 mod mounted;
 mod ops;
+mod owners;
 mod program;
 mod running;
 mod sys;

@@ -105,6 +105,8 @@ pub(super) enum Op {
     /// The folder `source` at `target`, its owner's files shown as the map says, where its file system
     /// can do that.
     Mapped { source: CString, target: CString },
+    /// The descriptor of the map of owners is needed no more.
+    CloseMap,
     /// A folder, if there is none.
     MakeFolder {
         path: CString,
@@ -174,6 +176,7 @@ impl Op {
                 recursive,
             } => sys::mount_attributes(target, *set, *clear, *recursive),
             Self::Mapped { source, target } => mapped(source, target),
+            Self::CloseMap => unistd::close(MAP),
             Self::MakeFolder { path, mode, owner } => make_folder(path, *mode, *owner),
             Self::MakeFile { path } => {
                 let flags = OFlag::O_CREAT | OFlag::O_CLOEXEC;
@@ -202,15 +205,13 @@ impl Op {
     }
 }
 
-/// Where the namespace of a map of owners is until the map is made.
+/// Where the namespace of a map of owners is until the mounts are made.
 pub(super) const MAP: RawFd = CONTROL + 1;
 
 fn mapped(source: &CStr, target: &CStr) -> Result<(), Errno> {
     let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
     let tree = open_tree(CWD, source, flags).map_err(errno)?;
-    let mapped = sys::map_owners(&tree, MAP);
-    unistd::close(MAP)?;
-    match mapped {
+    match sys::map_owners(&tree, MAP) {
         // Its files are then shown as they are: readable, where their modes allow it.
         Ok(()) | Err(Errno::EINVAL | Errno::EPERM) => {}
         Err(errno) => return Err(errno),
@@ -279,6 +280,7 @@ impl fmt::Display for Op {
             Self::TakeControl { .. } => write!(f, "take the control socket"),
             Self::TakeMap { .. } => write!(f, "take the map of owners"),
             Self::Mapped { source, .. } => write!(f, "mount {} for the tests' user", text(source)),
+            Self::CloseMap => write!(f, "close the map of owners"),
             Self::CloseOthers { .. } => write!(f, "close inherited descriptors"),
             Self::Defaults => write!(f, "reset signals and the file mode mask"),
             Self::Write { path, .. } => write!(f, "write {}", text(path)),

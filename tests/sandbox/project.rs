@@ -1,7 +1,7 @@
 //! The project's folder as a container sees it.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use cowherd::sandbox::{Running, SandboxError};
@@ -110,6 +110,72 @@ fn the_hosts_own_files_are_written_through() {
     command.current_dir(&folder);
     run(&mut container, &command);
     assert!(!outside.exists());
+}
+
+#[test]
+fn the_hosts_own_files_are_written_as_their_owner_by_roots_tests_too() {
+    if !userns() {
+        return;
+    }
+    let root = tempfile::tempdir().expect("a folder");
+    let (folder, further) = (root.path().join("project"), root.path().join("further"));
+    for folder in [&folder, &further] {
+        fs::create_dir(folder).expect("a folder");
+        fs::write(folder.join("file"), "one\n").expect("a file");
+        // Nobody else may do anything with it.
+        fs::set_permissions(folder.join("file"), fs::Permissions::from_mode(0o600))
+            .expect("a mode");
+    }
+    let mut sandbox = sandbox();
+    sandbox.project(&folder, true).share(&further);
+    let mut container = sandbox.start().expect("a container");
+    let printed = there(
+        &mut container,
+        &folder,
+        "for f in . ../further; do echo two >> $f/file && cat $f/file && cp $f/file $f/new; done",
+    );
+    assert_eq!(printed, "one\ntwo\none\ntwo\n");
+    drop(container);
+    for folder in [&folder, &further] {
+        let owner = |path: &Path| fs::metadata(path).map(|file| (file.uid(), file.gid()));
+        let new = owner(&folder.join("new")).expect("a file");
+        assert_eq!(new, owner(&folder.join("file")).expect("a file"));
+    }
+}
+
+#[test]
+fn a_shared_folder_stays_the_hosts_own_around_and_beside_the_project() {
+    if !userns() {
+        return;
+    }
+    let root = tempfile::tempdir().expect("a folder");
+    let folder = filled(root.path().join("around/project"));
+    given(&root.path().join("around"));
+    let mut sandbox = sandbox();
+    sandbox
+        .project(&folder, true)
+        .share(root.path().join("around"))
+        // Further in, so that it is part of the former.
+        .share(root.path().join("around/project/below"))
+        .show(root.path().join("around/project"));
+    let mut container = sandbox.start().expect("a container");
+    there(
+        &mut container,
+        &folder,
+        "echo new > ../beside && echo new > below/new",
+    );
+    for path in ["around/beside", "around/project/below/new"] {
+        assert_eq!(
+            fs::read_to_string(root.path().join(path)).expect("a file"),
+            "new\n"
+        );
+    }
+    // The rest of the private folder is not there.
+    let (exit, _) = run(
+        &mut container,
+        &line(&format!("touch '{}'", root.path().join("x").display())),
+    );
+    assert!(exit.success() && !root.path().join("x").exists());
 }
 
 #[test]
