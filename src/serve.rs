@@ -119,6 +119,8 @@ impl Server {
     /// When no more connections can be taken.
     pub fn run(&self, ended: Option<BorrowedFd<'_>>) -> Result<(), ServeError> {
         let served = self.serve(ended);
+        // By no signal: a build that nobody waits for any more ends too.
+        self.shared.stop().kill(0);
         for client in std::mem::take(&mut *self.clients()) {
             // One that is closed already has a thread that knows.
             let _ = client.stream.shutdown(Shutdown::Both);

@@ -35,6 +35,7 @@ const RANKS: &[(&str, u8)] = &[
     ("doctor", 7),
     ("front", 8),
     ("serve", 9),
+    ("cargo", 8),
     ("lib", 7),
 ];
 
@@ -57,12 +58,14 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("futures", &["schedule", "front/asynchronous.rs"]),
     ("glob", &["plan"]),
     ("indicatif", &["report/progress.rs"]),
+    ("memchr", &["cargo/binary.rs"]),
     ("libc", &["sandbox/sys.rs", "engine/sqlite_mapped.rs"]),
     (
         "nix",
         &[
             "sandbox",
             "disk",
+            "cargo",
             "container",
             "doctor",
             "pool",
@@ -89,6 +92,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "pool/wire.rs",
             "report/progress.rs",
             "sandbox",
+            "schedule/relatives.rs",
         ],
     ),
     ("saphyr_parser", &["spec/yaml.rs"]),

@@ -3,6 +3,7 @@
 mod attribute;
 mod bad_days;
 mod build;
+mod cargo;
 mod cgroup;
 mod cli;
 mod container;

@@ -95,6 +95,7 @@ impl Fixture {
             identity: host.identity,
             project: Some((&host.project, false)),
             shown: &host.shown,
+            shared: &[],
             writable: scratch.as_ref().map_or(Writable::Memory, Writable::Scratch),
             limits: None,
             services: Services::All,

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 pub enum Asked {
     /// Something that the binary says by itself, without running a test: `--list`, `--help`.
     Words,
-    /// Something that only the binary as a whole can do; why, for the user.
+    /// Something that only the binary as a whole can do: benchmarks, or what isn't known here, which is named.
     Whole(String),
     /// Tests to be run.
     Tests(Options),
@@ -112,7 +112,7 @@ impl Options {
                 Some((name, value)) if arg.starts_with("--") => (name, Some(value)),
                 _ => (arg, None),
             };
-            let unknown = || arg.to_owned();
+            let unknown = || format!("`{arg}`");
             let mut value = || joined.or_else(|| args.pop_front()).ok_or_else(unknown);
             match name {
                 "--test-threads" => {
@@ -124,7 +124,7 @@ impl Options {
                     format = Some(match value()? {
                         "pretty" => Format::Pretty,
                         "terse" => Format::Terse,
-                        other => return Err(format!("--format {other}")),
+                        other => return Err(format!("`--format {other}`")),
                     });
                 }
                 "--color" => {
@@ -132,11 +132,13 @@ impl Options {
                         "auto" => Color::Auto,
                         "always" => Color::Always,
                         "never" => Color::Never,
-                        other => return Err(format!("--color {other}")),
+                        other => return Err(format!("`--color {other}`")),
                     }
                 }
                 _ if joined.is_some() => return Err(unknown()),
                 "--list" | "--help" | "-h" => words = true,
+                // They are measured one after the other.
+                "--bench" => return Err(String::new()),
                 // Nothing else is run without `--bench`.
                 "--test" => {}
                 "--include-ignored" => include = true,
@@ -158,7 +160,7 @@ impl Options {
             (false, false) => Ignored::Named,
             (true, false) => Ignored::Included,
             (false, true) => Ignored::Only,
-            (true, true) => return Err("--ignored with --include-ignored".to_owned()),
+            (true, true) => return Err("`--ignored --include-ignored`".to_owned()),
         };
         self.format = match (format, quiet) {
             (Some(format), _) => format,

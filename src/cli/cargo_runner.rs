@@ -101,35 +101,42 @@ pub(super) fn run(call: &Call, color: ColorChoice) -> anyhow::Result<ExitCode> {
     let Some(snapshot) = metadata.snapshot.clone() else {
         return Err(call.execute());
     };
-    // nextest asks for one test at a time; a single doc test is one, too.
-    let single = std::env::var_os("NEXTEST").is_some() || doctest().is_some();
+    // nextest asks for one test at a time, whatever the program is; a single doc test is one, too.
+    let has = |arg: &str| call.args.iter().any(|known| known == arg);
+    let nextest = std::env::var_os("NEXTEST").is_some() && has("--exact") && has("--nocapture");
+    let single = nextest || doctest().is_some();
     let kind = match single {
         true => Kind::Other,
         false => call.binary.kind()?,
     };
     let stop = Stop::new()?;
+    schedule::stop_with_parent(&stop)?;
     if kind == Kind::MergedDoctests {
         let watch = schedule::watch(&stop)?;
         let fixture = prepared(call, &snapshot, &metadata, color, &stop);
         drop(watch);
         return match fixture? {
-            Ok(_) => Err(merged_doctests(call)),
+            Ok(fixture) => {
+                // The program that this process becomes drops nothing.
+                drop(fixture);
+                Err(merged_doctests(call))
+            }
             Err(code) => Ok(code),
         };
     }
     let texts: Option<Vec<&str>> = call.args.iter().map(|arg| arg.to_str()).collect();
     let asked = match (kind, texts) {
         (Kind::Libtest, Some(texts)) => Asked::read(texts, |name| std::env::var(name).ok()),
-        (Kind::Libtest, None) => Asked::Whole("an argument that is no text".to_owned()),
+        (Kind::Libtest, None) => Asked::Whole("arguments that are no text".to_owned()),
         _ => Asked::Whole(String::new()),
     };
     match asked {
         Asked::Words => Err(call.execute()),
         Asked::Whole(why) => {
-            if kind == Kind::Libtest {
+            if !why.is_empty() {
+                let file = call.binary.file().display();
                 tracing::warn!(
-                    "all tests of {} share one container: `{why}` is for the whole binary",
-                    call.binary.file().display()
+                    "all tests of {file} share one container, as only it knows about {why}"
                 );
             }
             let watch = schedule::watch(&stop)?;
@@ -200,7 +207,10 @@ fn whole(
     words.extend(call.args.iter().cloned());
     let command = fixture.command(&words, &call.name());
     let stdio = [&io::stdin() as _, &io::stdout() as _, &io::stderr() as _];
-    match fixture.run(&command, stdio, stop) {
+    let ended = fixture.run(&command, stdio, stop);
+    // What follows may end the process, which drops nothing.
+    drop(fixture);
+    match ended {
         Ok(Ended::Exited(exit)) => end_like(exit),
         Ok(Ended::Stopped | Ended::TimedOut) | Err(ContainerError::Interrupted) => {
             interrupted(stop)

@@ -48,6 +48,8 @@ fn kind(error: &anyhow::Error) -> (u8, Option<String>) {
     }
     if let Some(error) = error.downcast_ref::<FixtureError>() {
         let code = match error {
+            // Here the name does not come from the command line.
+            FixtureError::Project(ProjectError::Plan(_)) => 96,
             FixtureError::Project(error) => error.exit_code(),
             error if error.is_snapshot() => 101,
             _ => 97,

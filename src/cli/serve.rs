@@ -20,7 +20,6 @@ use super::args;
 
 pub(super) fn serve(args: &args::Serve, color: ColorChoice) -> anyhow::Result<ExitCode> {
     let stop = Stop::new()?;
-    let _watch = schedule::watch(&stop)?;
     let options = Options {
         spec: spec_of(args.spec.file.as_ref())?,
         watches: true,
@@ -33,6 +32,7 @@ pub(super) fn serve(args: &args::Serve, color: ColorChoice) -> anyhow::Result<Ex
     };
     let server = Server::bind(&socket, options)?;
     if args.command.is_empty() {
+        let _watch = schedule::watch(&stop)?;
         println!("{POOL}={}", socket.display());
         server.run(None)?;
         return Ok(match stop.asked() {
@@ -40,28 +40,23 @@ pub(super) fn serve(args: &args::Serve, color: ColorChoice) -> anyhow::Result<Ex
             None => ExitCode::SUCCESS,
         });
     }
-    for_command(&server, &args.command, &stop)
+    for_command(&server, &args.command)
 }
 
-/// Serves for as long as a command runs. Ctrl-C is the command's to obey, which shares the terminal; the order to
-/// end is passed on to it.
-fn for_command(server: &Server, command: &[OsString], stop: &Stop) -> anyhow::Result<ExitCode> {
+/// Serves for as long as a command runs.
+fn for_command(server: &Server, command: &[OsString]) -> anyhow::Result<ExitCode> {
     let (ended, lifeline) = std::io::pipe()?;
-    let mut child = Command::new(&command[0])
-        .args(&command[1..])
-        .env(POOL, server.socket())
-        .spawn()
-        .with_context(|| format!("can't run {}", command[0].display()))?;
-    let id = child.id();
+    let mut child = Command::new(&command[0]);
+    child.args(&command[1..]).env(POOL, server.socket());
     std::thread::scope(|scope| {
         let child = scope.spawn(move || {
-            let status = child.wait();
+            let status = schedule::wait_for_child(&mut child);
             drop(lifeline);
             status
         });
         server.run(Some(ended.as_fd()))?;
-        schedule::pass_on(id, stop);
-        let status = child.join().expect("a wait that doesn't panic")?;
+        let status = child.join().expect("a wait that doesn't panic");
+        let status = status.with_context(|| format!("can't run {}", command[0].display()))?;
         Ok(ExitCode::from(super::shell_code(status)))
     })
 }

@@ -4,8 +4,9 @@
 //! threads of its own. Everything that happens is sent as an [`Event`] to one callback, in order.
 
 mod attempt;
-mod child;
+
 mod queue;
+mod relatives;
 mod signals;
 
 use std::collections::BTreeMap;
@@ -19,9 +20,9 @@ use futures::stream::FuturesUnordered;
 use crate::event::{Attempt, Event, Outcome, Output, RunStart, TestRef, Totals};
 
 pub use attempt::{Case, attempt};
-pub use child::wait_for_child;
 pub use queue::Queue;
-pub use signals::{Stop, Watch, pass_on, watch};
+pub use relatives::{stop_with_parent, wait_for_child};
+pub use signals::{Stop, Watch, watch};
 
 /// A test as the scheduler sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,21 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use nix::sys::eventfd::{EfdFlags, EventFd};
-use nix::sys::signal as kill;
-use nix::unistd::Pid;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-
-/// Passes the signal that asked for the stop on to a child, which has not been waited for; but not Ctrl-C, which the
-/// terminal gives to both.
-pub fn pass_on(child: u32, stop: &Stop) {
-    let signal = stop.asked().map(kill::Signal::try_from);
-    if let Some(Ok(signal)) = signal
-        && signal != kill::Signal::SIGINT
-    {
-        // It may have ended by itself.
-        let _ = kill::kill(Pid::from_raw(child as i32), signal);
-    }
-}
 
 /// The order to stop, shared by everything that runs.
 #[derive(Debug, Clone)]

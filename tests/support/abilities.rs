@@ -31,6 +31,29 @@ pub(crate) fn userns() -> bool {
     require("userns", probe.clone())
 }
 
+/// Whether containers can be started and Cargo is there to build what is run in them.
+pub(crate) fn cargo() -> bool {
+    static PROBE: OnceLock<Result<(), String>> = OnceLock::new();
+    let probe = PROBE.get_or_init(|| answers(&["--version"]));
+    userns() && require("cargo", probe.clone())
+}
+
+/// As [`cargo`], and nextest is there too.
+pub(crate) fn nextest() -> bool {
+    static PROBE: OnceLock<Result<(), String>> = OnceLock::new();
+    let probe = PROBE.get_or_init(|| answers(&["nextest", "--version"]));
+    cargo() && require("nextest", probe.clone())
+}
+
+fn answers(args: &[&str]) -> Result<(), String> {
+    let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    match std::process::Command::new(program).args(args).output() {
+        Ok(output) if output.status.success() => Ok(()),
+        Ok(output) => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
+        Err(error) => Err(format!("cargo: {error}")),
+    }
+}
+
 /// Whether containers can be started and PostgreSQL is installed.
 pub(crate) fn postgres() -> bool {
     static PROBE: OnceLock<Result<(), String>> = OnceLock::new();

@@ -142,8 +142,12 @@ impl Project {
 
     /// Starts the program with its output going to files.
     pub(crate) fn start(&self, args: &[&str]) -> Started {
+        self.start_command(self.command(args))
+    }
+
+    /// Starts a command of this project's with its output going to files.
+    pub(crate) fn start_command(&self, mut command: Command) -> Started {
         let (stdout, stderr) = (file(), file());
-        let mut command = self.command(args);
         command
             .stdout(stdout.try_clone().expect("a file"))
             .stderr(stderr.try_clone().expect("a file"));
