@@ -9,7 +9,7 @@ mod signals;
 
 use std::process::Command;
 
-use crate::support::{Finished, Project};
+use crate::support::{Finished, Project, Started};
 
 /// A project on SQLite with a package whose tests get the snapshot `shop`, and nothing else yet.
 fn package() -> Project {
@@ -73,7 +73,7 @@ fn plain(project: &Project, args: &[&str]) -> Finished {
             None => command.env_remove(name),
         };
     }
-    project.start_command(command).wait()
+    Started::new(command).wait()
 }
 
 fn cargo_program() -> std::ffi::OsString {

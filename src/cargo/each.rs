@@ -47,7 +47,7 @@ const LONG: Duration = Duration::from_secs(60);
 enum News {
     Begun(usize),
     Printed(Vec<u8>),
-    Ended(usize, Life),
+    Ended(usize, Box<Life>),
 }
 
 /// How the process of a test came to its end.
@@ -215,7 +215,7 @@ impl Herd<'_> {
                             None => self.live(index, &tell),
                         };
                         // Nobody listens any more once the results can't be written.
-                        let _ = tell.send(News::Ended(index, life));
+                        let _ = tell.send(News::Ended(index, Box::new(life)));
                     }
                 });
             }
@@ -266,7 +266,7 @@ impl Herd<'_> {
                 Ok(News::Printed(bytes)) => show.printed(&bytes),
                 Ok(News::Ended(index, life)) => {
                     running.retain(|(known, ..)| *known != index);
-                    self.show_end(index, life, show, &mut fault)
+                    self.show_end(index, *life, show, &mut fault)
                 }
             };
             shown.map_err(EachError::Output)?;

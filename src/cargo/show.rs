@@ -11,7 +11,7 @@ pub(super) struct Show<'w> {
     out: &'w mut dyn Write,
     format: Format,
     color: bool,
-    show_output: bool,
+    successes: bool,
     total: usize,
     shown: usize,
     /// How many characters stand in the line of a terse report.
@@ -46,7 +46,7 @@ impl<'w> Show<'w> {
             out,
             format: options.format,
             color,
-            show_output: options.show_output,
+            successes: options.show_output,
             total: 0,
             shown: 0,
             column: 0,
@@ -109,7 +109,7 @@ impl<'w> Show<'w> {
         } else {
             &mut self.failed
         };
-        let output = if passed && !self.show_output {
+        let output = if passed && !self.successes {
             Vec::new()
         } else {
             output
@@ -144,7 +144,7 @@ impl<'w> Show<'w> {
 
     /// Shows what the failed ones printed, and the result of all; whether it is a good one.
     pub(super) fn end(mut self, filtered: usize, took: Duration) -> io::Result<bool> {
-        if self.show_output {
+        if self.successes {
             let passed = std::mem::take(&mut self.passed);
             self.outputs("successes", &passed)?;
             self.passed = passed;

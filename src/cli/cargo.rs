@@ -1,6 +1,7 @@
 //! `cowherd cargo`: Cargo with this program as its target runner.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
@@ -30,7 +31,6 @@ pub(super) fn cargo(args: &args::Cargo) -> anyhow::Result<ExitCode> {
     }
     let status = wait_for_child(&mut command).map_err(|error| no_cargo(&command, &error))?;
     drop(scratch);
-    use std::os::unix::process::ExitStatusExt as _;
     match status.signal() {
         Some(signal) => end_like(Exit::Signal(signal)),
         None => Ok(ExitCode::from(status.code().unwrap_or(101) as u8)),
@@ -89,11 +89,9 @@ fn triples(args: &[OsString]) -> anyhow::Result<Vec<String>> {
     }
     for target in named {
         // One of the user's own is named by its file.
-        let name = Path::new(&target)
-            .file_stem()
-            .and_then(|stem| stem.to_str());
-        let name = match (target.ends_with(".json"), name) {
-            (true, Some(name)) => name.to_owned(),
+        let file = Path::new(&target);
+        let name = match (file.extension(), file.file_stem().and_then(OsStr::to_str)) {
+            (Some(extension), Some(name)) if extension == "json" => name.to_owned(),
             _ => target,
         };
         if name != "host-tuple" && !triples.contains(&name) {

@@ -4,7 +4,7 @@ use super::{built, cowherd, package, plain};
 use crate::support::cargo;
 
 /// A test that finds the database as it was built and changes it, however often it is run.
-const FRESH: &str = r##"
+const FRESH: &str = r#"
 fn file() -> std::path::PathBuf {
     std::env::var("DATABASE_URL").unwrap().strip_prefix("sqlite://").unwrap().into()
 }
@@ -22,7 +22,7 @@ fn fresh() {
     // Process and network are the test's own: a port is free that every other test has taken.
     std::mem::forget(std::net::TcpListener::bind("127.0.0.1:4000").unwrap());
 }
-"##;
+"#;
 
 #[test]
 fn each_test_of_each_binary_finds_the_database_as_it_was_built() {

@@ -26,7 +26,7 @@ fn endless() -> Project {
 fn begun(project: &Project, args: &[&str], test: &str) -> Started {
     let mut command = project.command(&[&["cargo"], args].concat());
     command.process_group(0);
-    let mut started = project.start_command(command);
+    let mut started = Started::new(command);
     let begun = project.folder().join(format!("{test}.begun"));
     started.until("test that has begun", |_| begun.exists());
     started
@@ -167,8 +167,7 @@ fn a_reader_that_leaves_ends_everything() {
             None => command.env_remove(name),
         };
     }
-    project
-        .start_command(command)
+    Started::new(command)
         .wait()
         .says("can't write the results: Broken pipe");
     assert_eq!(project.read("read.txt"), "\nrunning 1 test\na line\n");

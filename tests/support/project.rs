@@ -142,21 +142,7 @@ impl Project {
 
     /// Starts the program with its output going to files.
     pub(crate) fn start(&self, args: &[&str]) -> Started {
-        self.start_command(self.command(args))
-    }
-
-    /// Starts a command of this project's with its output going to files.
-    pub(crate) fn start_command(&self, mut command: Command) -> Started {
-        let (stdout, stderr) = (file(), file());
-        command
-            .stdout(stdout.try_clone().expect("a file"))
-            .stderr(stderr.try_clone().expect("a file"));
-        let child = command.spawn().expect("the program");
-        Started {
-            child,
-            stdout,
-            stderr,
-        }
+        Started::new(self.command(args))
     }
 
     /// Runs the program to its end.
@@ -178,6 +164,20 @@ pub(crate) struct Started {
 }
 
 impl Started {
+    /// A command, started with its output going to files.
+    pub(crate) fn new(mut command: Command) -> Self {
+        let (stdout, stderr) = (file(), file());
+        command
+            .stdout(stdout.try_clone().expect("a file"))
+            .stderr(stderr.try_clone().expect("a file"));
+        let child = command.spawn().expect("the program");
+        Self {
+            child,
+            stdout,
+            stderr,
+        }
+    }
+
     /// Its process id.
     pub(crate) fn pid(&self) -> i32 {
         i32::try_from(self.child.id()).expect("a pid")

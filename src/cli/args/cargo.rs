@@ -29,14 +29,13 @@ pub(in super::super) struct Cargo {
 
 /// Runs a program that Cargo built.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples, for when cowherd cargo is not what starts Cargo:\n  \
-    CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER=\"cowherd cargo-runner\" cargo test\n  \
-    in .cargo/config.toml:\n    \
-    [target.x86_64-unknown-linux-gnu]\n    \
+#[command(after_help = "Examples:\n  \
+    cowherd cargo-runner target/debug/deps/shop-0123456789abcdef orders::\n  \
+    CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER='cowherd cargo-runner' cargo test\n\n\
+    Or in .cargo/config.toml, so that plain cargo test and cargo nextest run call it:\n  \
+    [target.x86_64-unknown-linux-gnu]\n  \
     runner = [\"cowherd\", \"cargo-runner\"]\n\n\
-    Programs for cargo run are executed as they stand."
-)]
+    Programs for cargo run are executed as they stand.")]
 pub(in super::super) struct CargoRunner {
     /// How many words of the command are another runner, which is executed in the container.
     #[arg(long, value_name = "N", default_value_t = 0)]
