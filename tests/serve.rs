@@ -68,15 +68,14 @@ impl Lines {
     }
 
     fn ask(&mut self, request: &str) -> String {
+        use ErrorKind::{BrokenPipe, ConnectionReset};
         let mut stream = self.0.get_ref();
-        stream
-            .write_all(format!("{request}\n").as_bytes())
-            .expect("a request");
+        let sent = stream.write_all(format!("{request}\n").as_bytes());
         let mut answer = String::new();
-        match self.0.read_line(&mut answer) {
+        match sent.and_then(|()| self.0.read_line(&mut answer)) {
             Ok(_) => answer,
-            // Closed before the last line was read.
-            Err(error) if error.kind() == ErrorKind::ConnectionReset => answer,
+            // Closed by the server.
+            Err(error) if matches!(error.kind(), BrokenPipe | ConnectionReset) => answer,
             Err(error) => panic!("no answer: {error}"),
         }
     }
