@@ -55,7 +55,7 @@ pub struct Test {
 }
 
 impl Test {
-    /// A test with this full name and no arguments.
+    /// A test with this name and no arguments. The name is the path of the test's function, crate and all.
     pub const fn new(name: &'static str) -> Self {
         Self {
             name,
@@ -173,6 +173,8 @@ pub struct Failed {
 
 impl Failed {
     fn new(error: &Error, test: &str) -> Self {
+        // As the test harness calls it: without the crate.
+        let test = test.split_once("::").map_or(test, |(_, inside)| inside);
         let told = herds::told(error, test);
         Self { told }
     }

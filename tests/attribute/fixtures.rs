@@ -1,1 +1,182 @@
-//! What tests get, and when it goes.
+//! What tests get, when it goes, and what comes of those that take too long: by the functions that the attribute
+//! calls.
+
+use std::process::ExitCode;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use cowherd::testing::{Flavor, Test};
+use cowherd::{Container, Cowherd, DatabaseFile, DatabaseUrl, Error, SqliteCopy};
+
+use super::{PROJECT, shop};
+use crate::support::processes::{children, own};
+use crate::support::{Project, alone, inside, postgres};
+
+const SHOP: Test = Test::new("it::a_test").herd(shop);
+/// Longer than anything takes that comes to an end.
+const LONG: Duration = Duration::from_secs(600);
+/// For bodies that never end by themselves.
+const SHORT: Duration = Duration::from_millis(20);
+
+thread_local! {
+    static SERVED: Project = Project::new(
+        "version: 1\nsnapshots: { shop: { engine: postgres, steps: [ { sql: seed.sql } ] } }\n",
+    )
+    .file("seed.sql", "CREATE TABLE t (x INT); INSERT INTO t VALUES (1), (2);");
+}
+
+fn served() -> Result<Cowherd, Error> {
+    SERVED
+        .with(|project| Cowherd::open_in(&project.folder().join("cowherd.yaml"), &project.store()))
+}
+
+#[test]
+fn a_copy_beside_something_else_is_refused() {
+    let failed = SHOP
+        .arguments(2)
+        .run(
+            |given| Ok((given.get::<DatabaseUrl>()?, given.get::<SqliteCopy>()?)),
+            |_| (),
+        )
+        .expect_err("no fixtures");
+    let told = format!("{failed:?}");
+    assert!(
+        told.contains("`SqliteCopy` beside other arguments"),
+        "{told}"
+    );
+    assert!(
+        told.contains("hint: ask for a `rusqlite::Connection`"),
+        "{told}"
+    );
+}
+
+#[test]
+fn the_files_of_a_test_go_with_it_even_if_it_panics() {
+    let outcome = std::panic::catch_unwind(|| {
+        SHOP.arguments(2).run(
+            |given| Ok((given.get::<DatabaseFile>()?, given.get::<Container>()?)),
+            |(file, _container)| {
+                assert!(file.exists());
+                panic!("{}", file.display())
+            },
+        )
+    });
+    let payload = outcome.expect_err("a panic");
+    let file = payload.downcast::<String>().expect("a text");
+    assert!(file.ends_with(".db"), "{file}");
+    assert!(!std::path::Path::new(&*file).exists(), "{file}");
+    PROJECT.with(Project::leaves_nothing);
+}
+
+#[test]
+fn a_container_goes_with_the_test_that_panics() {
+    if !inside() && !postgres() {
+        return;
+    }
+    alone(
+        "attribute::fixtures::a_container_goes_with_the_test_that_panics",
+        || {
+            let test = Test::new("it::a_test").herd(served).arguments(1);
+            let outcome = std::panic::catch_unwind(|| {
+                test.run(
+                    |given| given.get::<DatabaseUrl>(),
+                    |_url| {
+                        assert_ne!(children(own()), []);
+                        panic!("a panic")
+                    },
+                )
+            });
+            outcome.expect_err("a panic");
+            assert_eq!(children(own()), []);
+        },
+    );
+}
+
+#[test]
+fn a_body_that_takes_too_long_fails_and_the_database_goes_from_under_it() {
+    if !inside() && !postgres() {
+        return;
+    }
+    alone(
+        "attribute::fixtures::a_body_that_takes_too_long_fails_and_the_database_goes_from_under_it",
+        || {
+            let (ended, end) = mpsc::channel();
+            let failed = Test::new("it::a_test")
+                .herd(served)
+                .arguments(1)
+                .run_within(
+                    SHORT,
+                    |given| given.get::<DatabaseUrl>(),
+                    move |url| {
+                        let client = postgres::Client::connect(&url, postgres::NoTls);
+                        let asleep = client
+                            .and_then(|mut client| client.batch_execute("SELECT pg_sleep(100000)"));
+                        ended.send(asleep.is_err()).expect("a listener");
+                    },
+                )
+                .expect_err("too long");
+            let told = format!("{failed:?}");
+            assert!(told.contains("longer than its time limit, 20ms"), "{told}");
+            assert_eq!(children(own()), []);
+            // The body's thread, still there, learns of it by its connection.
+            assert_eq!(end.recv_timeout(LONG), Ok(true));
+        },
+    );
+}
+
+/// Tells when it is dropped.
+struct Bell(mpsc::Sender<()>);
+
+impl Drop for Bell {
+    fn drop(&mut self) {
+        let _ = self.0.send(());
+    }
+}
+
+#[test]
+fn an_async_body_that_takes_too_long_is_dropped() {
+    let (ended, end) = mpsc::channel();
+    let bell = Bell(ended);
+    let failed = SHOP
+        .arguments(1)
+        .run_async_within(
+            SHORT,
+            Flavor::MultiThread(Some(1)),
+            async |given| given.get_async::<SqliteCopy>().await,
+            async move |_copy| {
+                let _bell = bell;
+                std::future::pending::<()>().await;
+            },
+        )
+        .expect_err("too long");
+    assert!(format!("{failed:?}").contains("longer than its time limit"));
+    assert_eq!(end.recv_timeout(LONG), Ok(()));
+}
+
+#[test]
+fn what_an_async_body_has_spawned_is_dropped_with_the_test() {
+    let (ended, end) = mpsc::channel();
+    let code = SHOP.run_async(
+        Flavor::default(),
+        async |_| Ok(()),
+        async move |()| {
+            let bell = Bell(ended);
+            tokio::spawn(async move {
+                let _bell = bell;
+                std::future::pending::<()>().await;
+            });
+        },
+    );
+    assert_eq!(code.expect("an end"), ExitCode::SUCCESS);
+    assert_eq!(end.try_recv(), Ok(()));
+}
+
+#[test]
+fn a_panic_within_the_limit_is_that_of_the_test() {
+    let outcome = std::panic::catch_unwind(|| {
+        SHOP.run_within(LONG, |_| Ok(()), |()| panic!("a panic"))
+            .map(|_: ExitCode| ())
+    });
+    let payload = outcome.expect_err("a panic");
+    assert_eq!(payload.downcast_ref::<&str>(), Some(&"a panic"));
+}
