@@ -54,6 +54,8 @@ pub use postgres;
 pub use rusqlite;
 #[cfg(feature = "sqlx-0_8")]
 pub use sqlx_0_8;
+#[cfg(feature = "sqlx-0_9")]
+pub use sqlx_0_9;
 #[cfg(feature = "tokio-postgres-0_7")]
 pub use tokio_postgres;
 

@@ -1,5 +1,6 @@
 //! `#[cowherd::test]`: these tests are written with it.
 
+mod clients;
 mod driven;
 mod fixtures;
 
@@ -14,17 +15,34 @@ snapshots:
   shop: { engine: sqlite, steps: [ { sql: seed.sql } ] }
 ";
 
+/// The same, on a server.
+const SERVED: &str = "\
+version: 1
+snapshots:
+  shop: { engine: postgres, steps: [ { sql: seed.sql } ] }
+";
+
+fn project(spec: &str) -> Project {
+    let seed = "CREATE TABLE t (x INT); INSERT INTO t VALUES (1), (2);";
+    Project::new(spec).file("seed.sql", seed)
+}
+
+// One for each test, as each has its own thread; gone with that.
 thread_local! {
-    /// One for each test, as each has its own thread; gone with that.
-    static PROJECT: Project = Project::new(SHOP).file(
-        "seed.sql",
-        "CREATE TABLE t (x INT); INSERT INTO t VALUES (1), (2);",
-    );
+    static PROJECT: Project = project(SHOP);
+    static WITH_A_SERVER: Project = project(SERVED);
+}
+
+fn open(project: &Project) -> Result<Cowherd, Error> {
+    Cowherd::open_in(&project.folder().join("cowherd.yaml"), &project.store())
 }
 
 fn shop() -> Result<Cowherd, Error> {
-    PROJECT
-        .with(|project| Cowherd::open_in(&project.folder().join("cowherd.yaml"), &project.store()))
+    PROJECT.with(open)
+}
+
+fn served() -> Result<Cowherd, Error> {
+    WITH_A_SERVER.with(open)
 }
 
 fn count(connection: &Connection) -> i64 {

@@ -103,6 +103,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ),
     ("sha2", &["digest.rs"]),
     ("sqlx_0_8", &["front/fixture/sqlx.rs", "lib.rs"]),
+    ("sqlx_0_9", &["front/fixture/sqlx.rs", "lib.rs"]),
     ("strsim", &["spec/problem.rs"]),
     ("thiserror", &["*"]),
     ("tokio", &["schedule", "front/fixture", "front/testing"]),

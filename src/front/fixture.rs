@@ -5,7 +5,7 @@ mod diesel;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod sqlite;
-#[cfg(feature = "sqlx-0_8")]
+#[cfg(any(feature = "sqlx-0_8", feature = "sqlx-0_9"))]
 mod sqlx;
 #[cfg(feature = "tokio-postgres-0_7")]
 mod tokio_postgres;
@@ -30,7 +30,8 @@ use super::{Container, Error, Snapshot};
 /// | [`SqliteFile`](crate::SqliteFile) | a SQLite file, without a container; only alone | |
 /// | `postgres::Client` | a connection; not in async tests | `postgres` |
 /// | `tokio_postgres::Client` | a connection, in async tests | `tokio-postgres-0_7` |
-/// | `sqlx::PgPool` | a pool, in async tests | `sqlx-0_8` |
+/// | `sqlx::PgPool` | a pool, in async tests | `sqlx-0_8`, `sqlx-0_9` |
+/// | `sqlx::SqlitePool` | a pool on the container's file, in async tests | `sqlx-0_9-sqlite` |
 /// | `diesel::PgConnection` | a connection | `diesel-2` |
 ///
 /// An argument `&T` or `&mut T` is lent a `T`. A fixture of one's own is made from another one:

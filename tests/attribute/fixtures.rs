@@ -6,9 +6,9 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use cowherd::testing::{Flavor, Test};
-use cowherd::{Container, Cowherd, DatabaseFile, DatabaseUrl, Error, SqliteCopy};
+use cowherd::{Container, DatabaseFile, DatabaseUrl, SqliteCopy};
 
-use super::{PROJECT, shop};
+use super::{PROJECT, served, shop};
 use crate::support::processes::{children, own};
 use crate::support::{Project, alone, inside, postgres};
 
@@ -17,18 +17,6 @@ const SHOP: Test = Test::new("it::a_test").herd(shop);
 const LONG: Duration = Duration::from_secs(600);
 /// For bodies that never end by themselves.
 const SHORT: Duration = Duration::from_millis(20);
-
-thread_local! {
-    static SERVED: Project = Project::new(
-        "version: 1\nsnapshots: { shop: { engine: postgres, steps: [ { sql: seed.sql } ] } }\n",
-    )
-    .file("seed.sql", "CREATE TABLE t (x INT); INSERT INTO t VALUES (1), (2);");
-}
-
-fn served() -> Result<Cowherd, Error> {
-    SERVED
-        .with(|project| Cowherd::open_in(&project.folder().join("cowherd.yaml"), &project.store()))
-}
 
 #[test]
 fn a_copy_beside_something_else_is_refused() {
