@@ -111,7 +111,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         "tokio_postgres",
         &["front/fixture/tokio_postgres.rs", "lib.rs"],
     ),
-    ("toml", &["package.rs"]),
+    ("toml", &["package.rs", "cargo/config.rs"]),
     ("tracing", &["*"]),
     ("tracing_subscriber", &["cli", "main.rs"]),
 ];

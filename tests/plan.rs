@@ -38,6 +38,7 @@ impl Project {
             folder: root.path().to_owned(),
             snapshots: Vec::new(),
             tests: Vec::new(),
+            packages: BTreeMap::new(),
         };
         Self {
             root,

@@ -8,16 +8,15 @@ use std::sync::Arc;
 
 use super::binary::Binary;
 use super::session::{BuildOnce, Session};
+use super::wanted::Wanted;
 use crate::builder::BuildError;
 use crate::container::{ContainerError, Ended, Order, ProjectFiles};
 use crate::event::Event;
-use crate::package::Metadata;
 use crate::pool::{Budget, Pool};
 use crate::project::{self, Project, ProjectError};
 use crate::sandbox::Command;
 use crate::sandbox::cgroup::Limits;
 use crate::schedule::Stop;
-use crate::spec;
 
 /// The prepared snapshot of a package, of which each program that is run gets a copy.
 #[derive(Debug)]
@@ -66,25 +65,19 @@ impl FixtureError {
 }
 
 impl Fixture {
-    /// Opens the spec of the package in `folder`, which is the nearest one unless `metadata` or the variable
-    /// `COWHERD_FILE` names another, and builds what is missing of `snapshot`.
+    /// Opens the spec and builds what is missing of the snapshot, for a program of the package in `folder`.
     ///
     /// # Errors
     /// What is wrong with the spec, the snapshot or the host.
     pub fn prepare(
-        snapshot: &str,
-        metadata: &Metadata,
+        wanted: &Wanted,
         folder: &Path,
         binary: &Binary,
         stop: &Stop,
         sink: &mut dyn FnMut(Event),
     ) -> Result<Self, FixtureError> {
-        let named = std::env::var_os("COWHERD_FILE").map(PathBuf::from);
-        let file = match named.or_else(|| metadata.spec_of(folder)) {
-            Some(file) => file,
-            None => spec::find(folder).map_err(ProjectError::from)?,
-        };
-        let project = Project::open(Some(&file))?;
+        let snapshot = wanted.snapshot.as_str();
+        let project = Project::open(Some(&wanted.file))?;
         let mut build = || {
             let mut prepared = project.prepare(&[snapshot], stop, sink)?;
             let (_, state) = prepared.pop().expect("an answer for every name");

@@ -2,7 +2,7 @@
 //!
 //! Cargo, rustdoc and nextest call a runner in place of the programs that they have built, with the program's
 //! path and its arguments (`target.<triple>.runner` in Cargo's configuration). A package says which snapshot its tests
-//! need ([`crate::package`]); the programs of one that says nothing are executed as they stand.
+//! get, or the spec does ([`wanted`]); the programs of one of which nothing is said are executed as they stand.
 //!
 //! ```text
 //!   cargo test     RUNNER target/debug/deps/shop-0123456789abcdef [FILTER…]     all tests of a binary
@@ -16,19 +16,23 @@
 //! arguments untouched.
 
 mod binary;
+mod config;
 mod each;
 mod fixture;
 mod frame;
 mod options;
 mod session;
 mod show;
+mod wanted;
 
 pub use binary::{Binary, BinaryError, Kind, Listed};
+pub use config::{CargoConfig, Conditional, ConfigError, cargo_home};
 pub use each::{Done, EachError, each};
 pub use fixture::{Fixture, FixtureError, is_test, runner_variable};
 pub use frame::{Frame, Verdict};
 pub use options::{Asked, Color, Format, Ignored, Options};
 pub use session::Session;
+pub use wanted::{Wanted, WantedError, wanted};
 
 /// The subcommand that is the runner.
 pub const RUNNER: &str = "cargo-runner";

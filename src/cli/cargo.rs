@@ -5,7 +5,7 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
-use cowherd::cargo::{RUNNER, Session, runner_variable};
+use cowherd::cargo::{CargoConfig, RUNNER, Session, cargo_home, runner_variable};
 use cowherd::project;
 use cowherd::sandbox::{Exit, end_like};
 use cowherd::schedule::wait_for_child;
@@ -19,14 +19,7 @@ pub(super) fn cargo(args: &args::Cargo) -> anyhow::Result<ExitCode> {
     command
         .args(&args.args)
         .env(Session::VARIABLE, scratch.path());
-    let own = own_path()?;
-    for triple in triples(&args.args)? {
-        let variable = runner_variable(&triple);
-        let theirs = std::env::var(&variable).unwrap_or_default();
-        let runner = match theirs.split_whitespace().count() {
-            0 => format!("{own} {RUNNER}"),
-            words => format!("{own} {RUNNER} --words {words} {theirs}"),
-        };
+    for (variable, runner) in runners(&args.args)? {
         command.env(variable, runner);
     }
     let status = wait_for_child(&mut command).map_err(|error| no_cargo(&command, &error))?;
@@ -57,8 +50,54 @@ fn own_path() -> anyhow::Result<String> {
     }
 }
 
+/// The variables that make this program the runner, with their values. A runner of the user's own is executed by
+/// it.
+fn runners(args: &[OsString]) -> anyhow::Result<Vec<(String, String)>> {
+    let own = own_path()?;
+    let home = cargo_home(|name| std::env::var_os(name));
+    let config = CargoConfig::read(&std::env::current_dir()?, home.as_deref())?;
+    for other in &config.conditional {
+        tracing::warn!(
+            "the runner `{}` is not used, as Cargo takes one for a target before one for a condition: to keep it, \
+             name the target in place of `{}` in {}",
+            other.runner,
+            other.condition,
+            other.file.display()
+        );
+    }
+    let mut runners = Vec::new();
+    for triple in triples(args, config.targets)? {
+        let variable = runner_variable(&triple);
+        let theirs = match std::env::var(&variable) {
+            Ok(value) => value.split_whitespace().map(str::to_owned).collect(),
+            Err(_) => config.runners.get(&triple).cloned().unwrap_or_default(),
+        };
+        if let Some(word) = theirs
+            .iter()
+            .find(|word| word.contains(char::is_whitespace))
+        {
+            return Err(Refusal {
+                code: 97,
+                message: format!("can't execute the runner of {triple}: there is a space in `{word}`"),
+                hint: "Cargo splits the variable that names a runner at spaces: give the program a path without one"
+                    .to_owned(),
+            }
+            .into());
+        }
+        // One of this program's own is that already.
+        let is_own = theirs.iter().any(|word| word == RUNNER);
+        let value = match theirs.len() {
+            _ if is_own => theirs.join(" "),
+            0 => format!("{own} {RUNNER}"),
+            words => format!("{own} {RUNNER} --words {words} {}", theirs.join(" ")),
+        };
+        runners.push((variable, value));
+    }
+    Ok(runners)
+}
+
 /// The targets whose programs this machine may be asked to run: its own, and those that are named.
-fn triples(args: &[OsString]) -> anyhow::Result<Vec<String>> {
+fn triples(args: &[OsString], configured: Vec<String>) -> anyhow::Result<Vec<String>> {
     let mut command = Command::new(program(args));
     let toolchain = args
         .first()
@@ -78,7 +117,8 @@ fn triples(args: &[OsString]) -> anyhow::Result<Vec<String>> {
         ),
     })?;
     let mut triples = vec![host.to_owned()];
-    let mut named: Vec<String> = std::env::var("CARGO_BUILD_TARGET").into_iter().collect();
+    let mut named = configured;
+    named.extend(std::env::var("CARGO_BUILD_TARGET"));
     let mut words = args.iter().map_while(|arg| arg.to_str());
     while let Some(word) = words.next().filter(|word| *word != "--") {
         match word.strip_prefix("--target") {

@@ -8,12 +8,13 @@ use std::process::{Command, ExitCode};
 
 use clap::ColorChoice;
 use cowherd::cargo::{
-    Asked, Binary, DOCTESTS, EachError, Fixture, FixtureError, Kind, MERGED_DOCTESTS, RUNNER, each,
-    is_test,
+    Asked, Binary, DOCTESTS, EachError, Fixture, FixtureError, Kind, MERGED_DOCTESTS, RUNNER,
+    Wanted, WantedError, each, is_test, wanted,
 };
 use cowherd::container::{ContainerError, Ended};
 use cowherd::event::{Event, in_words};
-use cowherd::package::{self, Metadata};
+use cowherd::plan::PlanError;
+use cowherd::project::ProjectError;
 use cowherd::sandbox::{Exit, end_like};
 use cowherd::schedule::{self, Stop};
 
@@ -37,6 +38,13 @@ impl Call {
             args,
             folder: folder.map_or_else(PathBuf::new, PathBuf::from),
         })
+    }
+
+    /// What its package wants.
+    fn wanted(&self) -> Result<Option<Wanted>, WantedError> {
+        let name = std::env::var("CARGO_PKG_NAME").unwrap_or_default();
+        let named = std::env::var_os("COWHERD_FILE").map(PathBuf::from);
+        wanted(&self.folder, &name, named.as_deref())
     }
 
     /// Becomes the program, which is called as without this runner.
@@ -70,11 +78,8 @@ pub(super) fn untouched() -> Option<anyhow::Error> {
         return None;
     }
     let call = Call::new(words, command)?;
-    let names_one = || match package::snapshot_of(&call.folder) {
-        Ok(snapshot) => snapshot.is_some(),
-        // It is told where there is time for it.
-        Err(_) => true,
-    };
+    // What is wrong is told where there is time for it.
+    let names_one = || !matches!(call.wanted(), Ok(None));
     let lists = std::env::var_os("NEXTEST_TEST_PHASE").is_some_and(|phase| phase == "list");
     let whole = !is_test(call.binary.file());
     (lists || whole || !names_one()).then(|| call.execute())
@@ -97,8 +102,11 @@ pub(super) fn cargo_runner(
 
 /// Runs a program in as many containers as it has tests, if it belongs to a package with a snapshot.
 pub(super) fn run(call: &Call, color: ColorChoice) -> anyhow::Result<ExitCode> {
-    let metadata = package::metadata(&call.folder)?.unwrap_or_default();
-    let Some(snapshot) = metadata.snapshot.clone() else {
+    let wanted = call.wanted().map_err(|error| match error {
+        WantedError::Project(error) => error.into(),
+        error => anyhow::Error::from(error),
+    })?;
+    let Some(wanted) = wanted else {
         return Err(call.execute());
     };
     // nextest asks for one test at a time, whatever the program is; a single doc test is one, too.
@@ -113,7 +121,7 @@ pub(super) fn run(call: &Call, color: ColorChoice) -> anyhow::Result<ExitCode> {
     schedule::stop_with_parent(&stop)?;
     if kind == Kind::MergedDoctests {
         let watch = schedule::watch(&stop)?;
-        let fixture = prepared(call, &snapshot, &metadata, color, &stop);
+        let fixture = prepared(call, &wanted, color, &stop);
         drop(watch);
         return match fixture? {
             Ok(fixture) => {
@@ -140,7 +148,7 @@ pub(super) fn run(call: &Call, color: ColorChoice) -> anyhow::Result<ExitCode> {
                 );
             }
             let watch = schedule::watch(&stop)?;
-            let ended = whole(call, &snapshot, &metadata, color, &stop);
+            let ended = whole(call, &wanted, color, &stop);
             drop(watch);
             ended
         }
@@ -148,18 +156,13 @@ pub(super) fn run(call: &Call, color: ColorChoice) -> anyhow::Result<ExitCode> {
             let watch = schedule::watch(&stop)?;
             let prepare = || {
                 let mut report = super::console(color);
-                Fixture::prepare(
-                    &snapshot,
-                    &metadata,
-                    &call.folder,
-                    &call.binary,
-                    &stop,
-                    &mut |event| match event {
+                Fixture::prepare(&wanted, &call.folder, &call.binary, &stop, &mut |event| {
+                    match event {
                         // The tests tell.
                         Event::BuildFailed { .. } => {}
                         event => drop(report.event(&event)),
-                    },
-                )
+                    }
+                })
             };
             let mut out = io::stdout().lock();
             let is_terminal = out.is_terminal();
@@ -179,7 +182,7 @@ pub(super) fn run(call: &Call, color: ColorChoice) -> anyhow::Result<ExitCode> {
                     (false, _) => 101,
                 })),
                 Err(EachError::Interrupted) => interrupted(&stop),
-                Err(EachError::Fixture(error)) => Err(error.into()),
+                Err(EachError::Fixture(error)) => Err(shown(error)),
                 Err(error) => Err(Refusal {
                     code: 101,
                     message: in_words(&error),
@@ -194,12 +197,11 @@ pub(super) fn run(call: &Call, color: ColorChoice) -> anyhow::Result<ExitCode> {
 /// Runs the program as a whole in one container, with this process's own input and output.
 fn whole(
     call: &Call,
-    snapshot: &str,
-    metadata: &Metadata,
+    wanted: &Wanted,
     color: ColorChoice,
     stop: &Stop,
 ) -> anyhow::Result<ExitCode> {
-    let fixture = match prepared(call, snapshot, metadata, color, stop)? {
+    let fixture = match prepared(call, wanted, color, stop)? {
         Ok(fixture) => fixture,
         Err(code) => return Ok(code),
     };
@@ -222,27 +224,33 @@ fn whole(
 /// The fixture of the package; an exit code where the user knows already why there is none.
 fn prepared(
     call: &Call,
-    snapshot: &str,
-    metadata: &Metadata,
+    wanted: &Wanted,
     color: ColorChoice,
     stop: &Stop,
 ) -> anyhow::Result<Result<Fixture, ExitCode>> {
     let mut report = super::console(color);
-    let fixture = Fixture::prepare(
-        snapshot,
-        metadata,
-        &call.folder,
-        &call.binary,
-        stop,
-        &mut |event| drop(report.event(&event)),
-    );
+    let fixture = Fixture::prepare(wanted, &call.folder, &call.binary, stop, &mut |event| {
+        drop(report.event(&event))
+    });
     match fixture {
         Ok(fixture) => Ok(Ok(fixture)),
         Err(FixtureError::Build(_)) => match stop.asked() {
             Some(_) => interrupted(stop),
             None => Ok(Err(ExitCode::from(101))),
         },
-        Err(error) => Err(error.into()),
+        Err(error) => Err(shown(error)),
+    }
+}
+
+/// The error in the form in which such errors are shown elsewhere too.
+fn shown(error: FixtureError) -> anyhow::Error {
+    match error {
+        // Here a snapshot's name does not come from the command line.
+        FixtureError::Project(ProjectError::Plan(PlanError::UnknownSnapshot { .. })) => {
+            error.into()
+        }
+        FixtureError::Project(error) => error.into(),
+        error => error.into(),
     }
 }
 

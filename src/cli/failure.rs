@@ -3,11 +3,10 @@
 use std::process::ExitCode;
 
 use cowherd::builder::BuildError;
-use cowherd::cargo::{BinaryError, FixtureError};
+use cowherd::cargo::{BinaryError, ConfigError, FixtureError, WantedError};
 use cowherd::container::ContainerError;
 use cowherd::event::in_words;
 use cowherd::init::InitError;
-use cowherd::package::PackageError;
 use cowherd::plan::PlanError;
 use cowherd::project::ProjectError;
 use cowherd::report::ReportError;
@@ -46,20 +45,18 @@ fn kind(error: &anyhow::Error) -> (u8, Option<String>) {
     if let Some(error) = error.downcast_ref::<ServeError>() {
         return (97, error.hint());
     }
+    if let Some(WantedError::Package(error)) = error.downcast_ref::<WantedError>() {
+        return (96, error.hint());
+    }
     if let Some(error) = error.downcast_ref::<FixtureError>() {
         let code = match error {
-            // Here the name does not come from the command line.
-            FixtureError::Project(ProjectError::Plan(_)) => 96,
-            FixtureError::Project(error) => error.exit_code(),
+            FixtureError::Project(_) => 96,
             error if error.is_snapshot() => 101,
             _ => 97,
         };
         return (code, error.hint());
     }
-    if let Some(error) = error.downcast_ref::<PackageError>() {
-        return (96, error.hint());
-    }
-    if error.is::<BinaryError>() {
+    if error.is::<ConfigError>() || error.is::<BinaryError>() {
         return (101, None);
     }
     if let Some(error) = error.downcast_ref::<ReportError>() {

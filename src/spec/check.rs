@@ -1,7 +1,7 @@
 //! Draft → model: what is written must also mean something. Everything wrong is reported, and what depends on
 //! something wrong isn't reported as well.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::check_tests::check_test;
 use super::draft::{Draft, Field, Placed, ServiceDraft, SnapshotDraft, StepDraft};
@@ -25,8 +25,15 @@ const NAME: usize = 64;
 /// The longest identifier of `PostgreSQL` (`NAMEDATALEN - 1`), in bytes.
 const DATABASE: usize = 63;
 
+/// What the draft means.
+pub(super) struct Checked {
+    pub(super) snapshots: Vec<Snapshot>,
+    pub(super) tests: Vec<Test>,
+    pub(super) packages: BTreeMap<String, String>,
+}
+
 /// Checks the draft. The result is complete only when nothing was added to `faults`.
-pub(super) fn check(draft: Draft, faults: &mut Faults) -> (Vec<Snapshot>, Vec<Test>) {
+pub(super) fn check(draft: Draft, faults: &mut Faults) -> Checked {
     let names: Vec<String> = draft
         .snapshots
         .iter()
@@ -59,7 +66,20 @@ pub(super) fn check(draft: Draft, faults: &mut Faults) -> (Vec<Snapshot>, Vec<Te
     let mut seen = HashMap::new();
     let tests = draft.tests.into_iter();
     let tests = tests.filter_map(|draft| check_test(draft, &names, &mut seen, faults));
-    (snapshots, tests.collect())
+    let tests = tests.collect();
+    for (_, snapshot) in &draft.packages {
+        if !names.contains(&snapshot.value) {
+            unknown_snapshot(snapshot, names.iter().map(String::as_str), faults);
+        }
+    }
+    let packages = draft.packages.into_iter();
+    Checked {
+        snapshots,
+        tests,
+        packages: packages
+            .map(|(name, snapshot)| (name, snapshot.value))
+            .collect(),
+    }
 }
 
 /// What a snapshot has from those that it starts from.

@@ -57,15 +57,16 @@ pub fn declare(
     let mut root = map(fields, calls.outer);
     each_key_once(&mut root, &mut faults);
     let draft = read::read(Some(&root), &source, &|_| None, &mut faults);
-    let (snapshots, tests) = check::check(draft, &mut faults);
+    let checked = check::check(draft, &mut faults);
     if !faults.is_empty() {
         return Err(faults.into_error(super::seen_from_here(&file), &source));
     }
     Ok(Spec {
         file,
         folder,
-        snapshots,
-        tests,
+        snapshots: checked.snapshots,
+        tests: checked.tests,
+        packages: checked.packages,
     })
 }
 

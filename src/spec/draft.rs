@@ -19,6 +19,8 @@ pub(super) struct Placed<T> {
 pub(super) struct Draft {
     pub(super) snapshots: Vec<SnapshotDraft>,
     pub(super) tests: Vec<TestDraft>,
+    /// Names of packages, with the snapshot that each gets.
+    pub(super) packages: Vec<(String, Placed<String>)>,
 }
 
 #[derive(Debug)]

@@ -141,7 +141,7 @@ fn parse_shown(
         }
     };
     let draft = read::read(root.as_ref(), &source, variable, &mut faults);
-    let (snapshots, tests) = check::check(draft, &mut faults);
+    let checked = check::check(draft, &mut faults);
     if !faults.is_empty() {
         return Err(faults.into_error(shown, &source));
     }
@@ -152,7 +152,8 @@ fn parse_shown(
     Ok(Spec {
         file: file.to_owned(),
         folder,
-        snapshots,
-        tests,
+        snapshots: checked.snapshots,
+        tests: checked.tests,
+        packages: checked.packages,
     })
 }

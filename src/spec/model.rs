@@ -24,6 +24,8 @@ pub struct Spec {
     pub snapshots: Vec<Snapshot>,
     /// The test entries, in the order of the file.
     pub tests: Vec<Test>,
+    /// Cargo packages by name, with the snapshot that each test of theirs gets; it always is one of the spec's.
+    pub packages: BTreeMap<String, String>,
 }
 
 /// One prepared state.

@@ -108,7 +108,8 @@ impl Reader<'_> {
             key: start,
             node: root,
         };
-        let Some(fields) = self.fields(&root, &["version", "snapshots", "tests"]) else {
+        let Some(fields) = self.fields(&root, &["version", "snapshots", "tests", "packages"])
+        else {
             return draft;
         };
         match fields.get("version") {
@@ -139,6 +140,14 @@ impl Reader<'_> {
         }
         if let Some(slot) = fields.get("tests") {
             draft.tests = self.tests(&slot);
+        }
+        if let Some(slot) = fields.get("packages") {
+            let entries = self.map(&slot).unwrap_or_default();
+            let packages = entries.iter().filter_map(|entry| {
+                let snapshot = self.placed_word(&super::read::slot(entry))?;
+                Some((entry.key.clone(), snapshot))
+            });
+            draft.packages = packages.collect();
         }
         draft
     }

@@ -266,3 +266,90 @@ fn the_spec_may_lie_elsewhere() {
     cowherd(&project, &["test", "--lib"]).code(0);
     assert_eq!(project.read("made.txt"), "x");
 }
+
+#[test]
+fn the_spec_may_say_which_package_gets_which_snapshot() {
+    if !cargo() {
+        return;
+    }
+    let project = package();
+    let manifest = project
+        .read("Cargo.toml")
+        .replace("[package.metadata.cowherd]\nsnapshot = \"shop\"\n", "");
+    let spec = project.read("cowherd.yaml");
+    let project = project
+        .file("Cargo.toml", manifest)
+        .file("cowherd.yaml", format!("{spec}packages:\n  goods: shop\n"))
+        .file(
+            "src/lib.rs",
+            "#[test] fn named() { assert_eq!(std::env::var(\"COWHERD_SNAPSHOT\").unwrap(), \"shop\") }",
+        );
+    cowherd(&project, &["test", "--lib"]).code(0);
+    let project = project.file(
+        "cowherd.yaml",
+        format!("{spec}packages: {{ other: shop }}\n"),
+    );
+    cowherd(&project, &["test", "--lib"])
+        .code(101)
+        .says("test failed");
+    let project = project.file(
+        "cowherd.yaml",
+        format!("{spec}packages: {{ goods: shp }}\n"),
+    );
+    cowherd(&project, &["test", "--lib"])
+        .code(96)
+        .says("cowherd.yaml:4:20: ")
+        .says("`shp`");
+}
+
+#[test]
+fn runners_of_cargos_configuration_are_kept_where_they_can_be() {
+    if !cargo() {
+        return;
+    }
+    let own = "#!/bin/sh\nexport OWN=\"$1\"\nshift\nexec \"$@\"\n";
+    let project = package()
+        .program("tools/own.sh", own)
+        .file(
+            "src/lib.rs",
+            "#[test] fn owned() { assert_eq!(std::env::var(\"OWN\").unwrap(), std::env::var(\"EXPECTED\").unwrap()) }",
+        );
+    for (config, expected) in [
+        (
+            format!("[target.{}]\nrunner = 'tools/own.sh one'", host()),
+            "one",
+        ),
+        (
+            format!("target.{}.runner = ['tools/own.sh', 'two']", host()),
+            "two",
+        ),
+    ] {
+        let project = built(package())
+            .program("tools/own.sh", own)
+            .file("src/lib.rs", project.read("src/lib.rs"))
+            .file(".cargo/config.toml", config)
+            .env("EXPECTED", expected);
+        cowherd(&project, &["test", "--lib"])
+            .code(0)
+            .never_says("warning");
+    }
+    let project = project.file(
+        ".cargo/config.toml",
+        "[target.'cfg(unix)']\nrunner = 'tools/own.sh one'",
+    );
+    cowherd(&project, &["test", "--lib", "none"])
+        .code(0)
+        .says("warning: the runner `tools/own.sh one` is not used")
+        .says("in place of `cfg(unix)` in ");
+    let project = project.file(
+        ".cargo/config.toml",
+        format!("target.{}.runner = ['tools/o n.sh']", host()),
+    );
+    cowherd(&project, &["test", "--lib", "none"])
+        .code(97)
+        .says("there is a space in `");
+    let project = project.file(".cargo/config.toml", "[target");
+    cowherd(&project, &["test", "--lib", "none"])
+        .code(101)
+        .says("can't understand ");
+}
