@@ -230,7 +230,7 @@ fn prepared(
 ) -> anyhow::Result<Result<Fixture, ExitCode>> {
     let mut report = super::console(color);
     let fixture = Fixture::prepare(wanted, &call.folder, &call.binary, stop, &mut |event| {
-        drop(report.event(&event))
+        drop(report.event(&event));
     });
     match fixture {
         Ok(fixture) => Ok(Ok(fixture)),

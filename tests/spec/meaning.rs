@@ -239,3 +239,20 @@ fn services_with_one_variable_are_refused() {
     assert!(problem(text).contains("would both have the variable `DATABASE_URL`"));
     good("version: 1\nsnapshots: { a: { services: { database: { engine: sqlite } } } }\n");
 }
+
+#[test]
+fn a_package_gets_a_snapshot_that_there_is() {
+    let spec = |packages: &str| {
+        format!("version: 1\nsnapshots: {{ a: {{ engine: sqlite }} }}\npackages: {packages}\n")
+    };
+    let good = good(spec("{ one: a, two-three: a }"));
+    assert_eq!(good.packages.len(), 2);
+    assert_eq!(good.packages["two-three"], "a");
+    for (packages, expected) in [
+        ("{ one: b }", "3:18: unknown snapshot `b`; known: `a`"),
+        ("{ one: }", "3:13: `one` has no value; it must be text"),
+        ("[ one ]", "3:11: `packages` must be a map, not a list"),
+    ] {
+        assert_eq!(problem(spec(packages)), expected);
+    }
+}
