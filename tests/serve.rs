@@ -9,7 +9,7 @@ use std::sync::Barrier;
 
 use cowherd::pool::Budget;
 use cowherd::pool::client::Client;
-use cowherd::pool::protocol::{Ended, Wanted};
+use cowherd::pool::protocol::{Ended, Inside, Wanted};
 use cowherd::schedule::Stop;
 use cowherd::serve::{Options, Server};
 use cowherd::{Cowherd, Error};
@@ -248,7 +248,7 @@ fn a_program_runs_in_a_container_with_its_clients_own_output() {
     let project = shop();
     let (_server, socket) = serve(&project, &[]);
     let mut client = Client::connect(&socket).expect("a pool");
-    let taken = client.take_inside(wanted(&project, "lite"), Vec::new());
+    let taken = client.take_inside(wanted(&project, "lite"), Inside::default());
     let taken = taken.expect("a container");
     let null = std::fs::File::open("/dev/null").expect("/dev/null");
     let mut run = |script: &str| {
@@ -381,10 +381,10 @@ fn two_hundred_clients_share_a_budget_of_eight_and_one_that_holds_some_never_wai
                 clients.spawn(move || {
                     let mut client = Client::connect(socket).expect("a pool");
                     begun.wait();
-                    let first = client.take_inside(wanted(project, "lite"), Vec::new());
+                    let first = client.take_inside(wanted(project, "lite"), Inside::default());
                     first.expect("a container");
                     if number % 20 == 0 {
-                        let second = client.take_inside(wanted(project, "lite"), Vec::new());
+                        let second = client.take_inside(wanted(project, "lite"), Inside::default());
                         second.expect("another container");
                     }
                 });

@@ -13,13 +13,12 @@ use std::time::{Duration, Instant};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::binary::{Binary, BinaryError, Listed};
-use super::fixture::{Fixture, FixtureError};
+use super::fixture::{Fixture, FixtureError, Program, RunError};
 use super::frame::{Frame, Verdict, knows_no_test};
 use super::options::{Color, Format, Ignored, Options};
 use super::show::{self, Show};
-use crate::container::{ContainerError, Ended};
 use crate::event;
-use crate::sandbox::{Exit, SandboxError};
+use crate::sandbox::Exit;
 use crate::schedule::Stop;
 
 /// Why the tests of a binary are not run, or not to their end.
@@ -62,7 +61,7 @@ struct Life {
     /// What Cowherd has to say.
     note: Option<String>,
     /// Why there was no container.
-    fault: Option<ContainerError>,
+    fault: Option<RunError>,
 }
 
 /// What came of the tests of a binary.
@@ -71,7 +70,7 @@ pub struct Done {
     /// Whether all that were run passed.
     pub passed: bool,
     /// Why the first of those that got no container, which are shown as failed, did not.
-    pub fault: Option<ContainerError>,
+    pub fault: Option<RunError>,
 }
 
 /// Runs the tests of a binary that `options` choose, and shows them on `out` as libtest does.
@@ -197,7 +196,7 @@ struct Herd<'a> {
 }
 
 impl Herd<'_> {
-    fn run(&self, jobs: usize, show: &mut Show<'_>) -> Result<Option<ContainerError>, EachError> {
+    fn run(&self, jobs: usize, show: &mut Show<'_>) -> Result<Option<RunError>, EachError> {
         let queue: Mutex<VecDeque<usize>> = Mutex::new((0..self.tests.len()).collect());
         let next = || {
             // Nothing can panic while the lock is held.
@@ -237,7 +236,7 @@ impl Herd<'_> {
         &self,
         news: &mpsc::Receiver<News>,
         show: &mut Show<'_>,
-    ) -> Result<Option<ContainerError>, EachError> {
+    ) -> Result<Option<RunError>, EachError> {
         let mut running: Vec<(usize, Instant, bool)> = Vec::new();
         let mut fault = None;
         loop {
@@ -279,7 +278,7 @@ impl Herd<'_> {
         index: usize,
         life: Life,
         show: &mut Show<'_>,
-        fault: &mut Option<ContainerError>,
+        fault: &mut Option<RunError>,
     ) -> io::Result<()> {
         let test = &self.tests[index];
         if test.ignored.is_some() {
@@ -339,21 +338,26 @@ impl Herd<'_> {
         let name = &self.tests[index].name;
         match self.in_container(name, tell) {
             Ok(life) => life,
-            // A program that can't be executed is the test's own fault.
-            Err(ContainerError::Sandbox(error @ SandboxError::Spawn { .. })) => Life {
-                exit: Some(Exit::Code(error.shell_code())),
-                note: Some(event::in_words(&error)),
-                ..Life::default()
-            },
-            Err(error) => Life {
-                fault: Some(error),
-                ..Life::default()
+            Err(error) => match error.not_executed() {
+                // That is the test's own fault.
+                Some(code) => Life {
+                    exit: Some(Exit::Code(code)),
+                    note: Some(event::in_words(&error)),
+                    ..Life::default()
+                },
+                None => Life {
+                    fault: Some(error),
+                    ..Life::default()
+                },
             },
         }
     }
 
-    fn in_container(&self, name: &str, tell: &Sender<News>) -> Result<Life, ContainerError> {
-        let command = self.fixture.command(&self.args(name), name);
+    fn in_container(&self, name: &str, tell: &Sender<News>) -> Result<Life, RunError> {
+        let program = Program {
+            words: self.args(name),
+            test: name.to_owned(),
+        };
         let pipe = || {
             let (ours, theirs) = io::pipe()?;
             if let Some((uid, gid)) = self.fixture.owner() {
@@ -363,8 +367,8 @@ impl Herd<'_> {
             let (ended, end) = io::pipe()?;
             Ok((ours, theirs, ended, end))
         };
-        let (ours, theirs, ended, end) = pipe().map_err(ContainerError::Output)?;
-        let null = File::open("/dev/null").map_err(ContainerError::Output)?;
+        let (ours, theirs, ended, end) = pipe().map_err(RunError::Output)?;
+        let null = File::open("/dev/null").map_err(RunError::Output)?;
         let mut frame = Frame::new(name, self.serial);
         if self.options.format == Format::Terse {
             frame = frame.without_name();
@@ -382,21 +386,18 @@ impl Herd<'_> {
                 (read, kept)
             });
             let stdio = [&null as &dyn AsFd, &theirs, &io::stderr()];
-            let outcome = self.fixture.run(&command, stdio, self.stop);
+            let outcome = self.fixture.run(&program, stdio, self.stop);
             drop(end);
             (outcome, reader.join())
         });
         let (read, kept) = read.expect("a reader that doesn't panic");
-        read.map_err(ContainerError::Output)?;
+        read.map_err(RunError::Output)?;
         let named = frame.has_named();
         let (rest, verdict) = frame.finish();
         if !rest.is_empty() && verdict.is_some() {
             let _ = tell.send(News::Printed(rest.clone()));
         }
-        let exit = match outcome? {
-            Ended::Exited(exit) => exit,
-            Ended::TimedOut | Ended::Stopped => return Err(ContainerError::Interrupted),
-        };
+        let exit = outcome?;
         let note = match (&verdict, exit) {
             _ if knows_no_test(&kept.0) => {
                 Some("the binary lists this test, but runs none of its name".to_owned())

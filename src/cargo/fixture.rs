@@ -1,30 +1,59 @@
 //! What the tests of one package get: a copy of its snapshot for each program that is run.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::io;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::binary::Binary;
-use super::session::{BuildOnce, Session};
+use super::seen::{environment, shared, shown};
 use super::wanted::Wanted;
 use crate::builder::BuildError;
 use crate::container::{ContainerError, Ended, Order, ProjectFiles};
 use crate::event::Event;
+use crate::pool::client::{Client, ClientError, POOL};
+use crate::pool::protocol::{self, Inside};
 use crate::pool::{Budget, Pool};
 use crate::project::{self, Project, ProjectError};
-use crate::sandbox::Command;
 use crate::sandbox::cgroup::Limits;
+use crate::sandbox::{Command, Exit, Identity, SandboxError};
 use crate::schedule::Stop;
 
 /// The prepared snapshot of a package, of which each program that is run gets a copy.
 #[derive(Debug)]
 pub struct Fixture {
-    order: Order,
-    pool: Option<Pool>,
+    source: Source,
+    identity: Identity,
     environment: Vec<(OsString, OsString)>,
     folder: PathBuf,
+}
+
+/// Whose the containers are.
+#[derive(Debug)]
+enum Source {
+    /// This process's own.
+    Own {
+        order: Box<Order>,
+        pool: Option<Pool>,
+    },
+    /// Those of a pool in another process.
+    Pool {
+        socket: PathBuf,
+        wanted: protocol::Wanted,
+        inside: Inside,
+        /// The connection by which the snapshot was asked for.
+        first: Mutex<Option<Client>>,
+    },
+}
+
+/// A program, as a test runs it.
+#[derive(Debug, Clone)]
+pub struct Program {
+    /// The program and its arguments.
+    pub words: Vec<OsString>,
+    /// The name of the test.
+    pub test: String,
 }
 
 /// Why there is no fixture.
@@ -37,15 +66,18 @@ pub enum FixtureError {
     /// The snapshot can't be built.
     #[error(transparent)]
     Build(#[from] BuildError),
-    /// The snapshot can't be built, and another process of the same run has told why.
-    #[error("can't build `{snapshot}`: told in full where it was tried first")]
+    /// The snapshot can't be built, and the parent of this run has told why.
+    #[error("can't build `{snapshot}`: the cause is told once, above")]
     Told {
         /// The snapshot.
         snapshot: String,
     },
-    /// The folder that the processes of a run share.
-    #[error("can't use the folder of this run")]
-    Session(#[source] io::Error),
+    /// The pool.
+    #[error(transparent)]
+    Pool(#[from] ClientError),
+    /// The connection to the pool.
+    #[error("can't wait for the pool")]
+    Wait(#[source] io::Error),
 }
 
 impl FixtureError {
@@ -54,18 +86,78 @@ impl FixtureError {
         match self {
             Self::Project(error) => error.hint(),
             Self::Build(error) => error.hint(),
-            Self::Told { .. } | Self::Session(_) => None,
+            Self::Pool(error) => error.hint(),
+            Self::Told { .. } | Self::Wait(_) => None,
         }
     }
 
     /// Whether the snapshot is at fault, rather than the spec or this host.
     pub fn is_snapshot(&self) -> bool {
-        matches!(self, Self::Build(_) | Self::Told { .. })
+        match self {
+            Self::Build(_) | Self::Told { .. } => true,
+            Self::Pool(ClientError::Refused(refusal)) => refusal.code == SNAPSHOT,
+            _ => false,
+        }
+    }
+}
+
+/// The exit code for a snapshot that can't be built.
+const SNAPSHOT: u8 = 101;
+
+/// Why a program was not run, or not to its end.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// A container of this process.
+    #[error(transparent)]
+    Container(#[from] ContainerError),
+    /// A container of a pool.
+    #[error(transparent)]
+    Pool(#[from] ClientError),
+    /// The connection to the pool.
+    #[error("can't wait for the pool")]
+    Wait(#[source] io::Error),
+    /// The pipe for what a program prints.
+    #[error("can't read what a test prints")]
+    Output(#[source] io::Error),
+    /// The user asked to stop.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl RunError {
+    /// What to do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Container(error) => error.hint(),
+            Self::Pool(error) => error.hint(),
+            Self::Wait(_) | Self::Output(_) | Self::Interrupted => None,
+        }
+    }
+
+    /// Whether the fault lies with the snapshot or its engine, rather than with this host.
+    pub fn is_fixture(&self) -> bool {
+        match self {
+            Self::Container(error) => error.is_fixture(),
+            Self::Pool(ClientError::Refused(refusal)) => refusal.code == SNAPSHOT,
+            _ => false,
+        }
+    }
+
+    /// The code that a shell has for a program that can't be executed, where that is the fault.
+    pub fn not_executed(&self) -> Option<i32> {
+        match self {
+            Self::Container(ContainerError::Sandbox(error @ SandboxError::Spawn { .. })) => {
+                Some(error.shell_code())
+            }
+            _ => None,
+        }
     }
 }
 
 impl Fixture {
-    /// Opens the spec and builds what is missing of the snapshot, for a program of the package in `folder`.
+    /// Has the snapshot built as far as it is not, for a program of the package in `folder`: by the pool that the
+    /// variable `COWHERD_POOL` names, else here.
     ///
     /// # Errors
     /// What is wrong with the spec, the snapshot or the host.
@@ -76,68 +168,26 @@ impl Fixture {
         stop: &Stop,
         sink: &mut dyn FnMut(Event),
     ) -> Result<Self, FixtureError> {
-        let snapshot = wanted.snapshot.as_str();
-        let project = Project::open(Some(&wanted.file))?;
-        let mut build = || {
-            let mut prepared = project.prepare(&[snapshot], stop, sink)?;
-            let (_, state) = prepared.pop().expect("an answer for every name");
-            Ok(state?)
+        let identity = Identity::of_caller().map_err(ProjectError::from)?;
+        let source = match std::env::var_os(POOL) {
+            Some(socket) => Source::of_pool(socket.into(), wanted, folder, binary, stop)?,
+            None => Source::own(wanted, folder, binary, stop, sink)?,
         };
-        let state = match Session::of_environment() {
-            None => build()?,
-            Some(session) => match session.build_once(&project.spec().file, snapshot, build) {
-                BuildOnce::Done(done) => done?,
-                BuildOnce::FailedBefore => {
-                    let snapshot = snapshot.to_owned();
-                    return Err(FixtureError::Told { snapshot });
-                }
-                BuildOnce::NoFolder(error) => return Err(FixtureError::Session(error)),
-            },
-        };
-        let host = project.on();
-        let limits = project
-            .spec()
-            .snapshots
-            .iter()
-            .find(|known| known.name == snapshot)
-            .map(|known| known.limits)
-            .unwrap_or_default();
-        let environment = project::test_environment(host)
-            .into_iter()
-            .filter_map(without_runner)
-            .chain(
-                state
-                    .environment()
-                    .into_iter()
-                    .map(|(k, v)| (k.into(), v.into())),
-            )
-            .collect();
-        let order = Order {
-            host: Arc::clone(host),
-            project: ProjectFiles::Host,
-            shown: shown(host.shown.clone(), binary),
-            shared: shared(folder, binary),
-            limits: Limits {
-                memory: limits.memory,
-                pids: limits.pids,
-                cpus: limits.cpus,
-            },
-            state,
-        };
-        if let Some(remark) = host.remark(&order.state) {
-            tracing::warn!("{remark}");
-        }
         Ok(Self {
-            order,
-            pool: None,
-            environment,
+            source,
+            identity,
+            environment: environment(identity),
             folder: std::env::current_dir().unwrap_or_else(|_| folder.to_owned()),
         })
     }
 
     /// How many tests at once this machine has room for.
     pub fn jobs(&self) -> usize {
-        project::default_jobs([&self.order])
+        match &self.source {
+            Source::Own { order, .. } => project::default_jobs([&**order]),
+            // The pool lets those wait for whose containers there is no room.
+            Source::Pool { .. } => std::thread::available_parallelism().map_or(1, usize::from),
+        }
     }
 
     /// Says that `times` programs will be run, `jobs` of them at once: their containers are started ahead of need.
@@ -145,115 +195,160 @@ impl Fixture {
     /// # Errors
     /// When there are no threads left.
     pub fn expect(&mut self, times: usize, jobs: usize) -> io::Result<()> {
-        let pool = Pool::new(Budget::of_jobs(jobs))?;
-        pool.expect(&self.order, times);
-        self.pool = Some(pool);
+        if let Source::Own { order, pool } = &mut self.source {
+            let ahead = Pool::new(Budget::of_jobs(jobs))?;
+            ahead.expect(order, times);
+            *pool = Some(ahead);
+        }
         Ok(())
-    }
-
-    /// A program of the package's, to be run as the test of that name.
-    pub fn command(&self, words: &[OsString], test: &str) -> Command {
-        let mut command = Command::from_argv(words);
-        command
-            .envs(self.environment.iter().map(|(name, value)| (name, value)))
-            .env("COWHERD_TEST", test)
-            .current_dir(&self.folder);
-        command
     }
 
     /// Runs a program to its end in a container of its own, with these three descriptors.
     ///
     /// # Errors
-    /// When there is no container to be had, or the program can't be executed.
+    /// When there is no container to be had, the program can't be executed, or `stop` was ordered.
     pub fn run(
         &self,
-        command: &Command,
+        program: &Program,
         stdio: [&dyn AsFd; 3],
         stop: &Stop,
-    ) -> Result<Ended, ContainerError> {
+    ) -> Result<Exit, RunError> {
         let killed = Some(stop.killed());
-        match &self.pool {
-            Some(pool) => pool
-                .take(&self.order, killed)?
-                .run(command, stdio, None, killed),
-            None => self.order.start(killed)?.run(command, stdio, None, killed),
+        let test = (
+            OsString::from("COWHERD_TEST"),
+            OsString::from(&program.test),
+        );
+        let variables = self.environment.iter().chain([&test]).cloned();
+        let ended = match &self.source {
+            Source::Own { order, pool } => {
+                let mut command = Command::from_argv(&program.words);
+                command
+                    .envs(variables)
+                    .envs(order.state.environment())
+                    .current_dir(&self.folder);
+                match pool {
+                    Some(pool) => pool.take(order, killed)?.run(&command, stdio, None, killed),
+                    None => order.start(killed)?.run(&command, stdio, None, killed),
+                }
+            }
+            Source::Pool {
+                socket,
+                wanted,
+                inside,
+                first,
+            } => {
+                // Nothing can panic while the lock is held.
+                let first = first.lock().unwrap_or_else(PoisonError::into_inner).take();
+                let mut client = match first {
+                    Some(client) => client,
+                    None => connect(socket, stop).map_err(RunError::Wait)??,
+                };
+                let address = client.take_inside(wanted.clone(), inside.clone());
+                let ended = address.and_then(|address| {
+                    client.run(address.id, &program.words, &self.folder, variables, stdio)
+                });
+                return match ended {
+                    Ok(protocol::Ended::Code(code)) => Ok(Exit::Code(code)),
+                    Ok(protocol::Ended::Signal(signal)) => Ok(Exit::Signal(signal)),
+                    // A pool that the same Ctrl-C has ended is no news.
+                    Err(_) if stop.asked().is_some() => Err(RunError::Interrupted),
+                    Err(error) => Err(error.into()),
+                };
+            }
+        };
+        match ended {
+            Ok(Ended::Exited(exit)) => Ok(exit),
+            Ok(Ended::TimedOut | Ended::Stopped) | Err(ContainerError::Interrupted) => {
+                Err(RunError::Interrupted)
+            }
+            Err(error) => Err(error.into()),
         }
     }
 
     /// Who the programs are, where that is not this process's own user.
     pub(super) fn owner(&self) -> Option<(u32, u32)> {
-        let identity = self.order.host.identity;
+        let identity = self.identity;
         identity.is_root().then(|| identity.user())
     }
 }
 
-/// The caller's variable as a test sees it: Cargo calls no runner of Cowherd's from inside a container.
-fn without_runner((name, value): (OsString, OsString)) -> Option<(OsString, OsString)> {
-    let is_runner = |name: &str| name.starts_with("CARGO_TARGET_") && name.ends_with("_RUNNER");
-    if name == Session::VARIABLE || name == super::DOCTESTS {
-        return None;
-    }
-    if !name.to_str().is_some_and(is_runner) {
-        return Some((name, value));
-    }
-    let words: Vec<&str> = value.to_str()?.split_whitespace().collect();
-    let own = words.iter().position(|word| *word == super::RUNNER);
-    match own {
-        None => Some((name, value)),
-        // The user's own follows with the number of its words.
-        Some(at) => match &words[at + 1..] {
-            ["--words", _, others @ ..] => Some((name, others.join(" ").into())),
-            _ => None,
-        },
-    }
-}
-
-/// What a test sees of the host wherever it lies: its program, and the libraries that Cargo has it find.
-fn shown(mut shown: Vec<PathBuf>, binary: &Binary) -> Vec<PathBuf> {
-    shown.extend(binary.file().parent().map(Path::to_owned));
-    let libraries = std::env::var_os("LD_LIBRARY_PATH").unwrap_or_default();
-    shown.extend(std::env::split_paths(&libraries).filter(|folder| folder.is_dir()));
-    shown
-}
-
-/// Where a test writes beside the project's folder, as it does without Cowherd: Cargo's target folder
-/// (`CARGO_TARGET_TMPDIR`, coverage) and the package, if the spec lies elsewhere.
-fn shared(package: &Path, binary: &Binary) -> Vec<PathBuf> {
-    let mut shared = vec![package.to_owned()];
-    shared.extend(target_folder(binary.file()).map(Path::to_owned));
-    // The folder of coverage data may be the name of a pattern (`%p`), its parent isn't.
-    if let Some(profile) = std::env::var_os("LLVM_PROFILE_FILE") {
-        shared.extend(Path::new(&profile).parent().map(Path::to_owned));
-    }
-    shared.retain(|folder| folder.is_absolute() && folder.is_dir());
-    shared
-}
-
-/// The target folder that a program lies in: Cargo marks it.
-fn target_folder(program: &Path) -> Option<&Path> {
-    let marked = |folder: &&Path| folder.join("CACHEDIR.TAG").exists();
-    program.ancestors().skip(1).find(marked)
-}
-
-/// The names of variables that a runner of Cowherd's is set by.
-pub fn runner_variable(triple: &str) -> String {
-    let name: String = triple
-        .chars()
-        .map(|c| match c {
-            '-' | '.' => '_',
-            c => c.to_ascii_uppercase(),
+impl Source {
+    fn own(
+        wanted: &Wanted,
+        folder: &Path,
+        binary: &Binary,
+        stop: &Stop,
+        sink: &mut dyn FnMut(Event),
+    ) -> Result<Self, FixtureError> {
+        let project = Project::open(Some(&wanted.file))?;
+        let mut prepared = project.prepare(&[&wanted.snapshot], stop, sink)?;
+        let (_, state) = prepared.pop().expect("an answer for every name");
+        let state = state?;
+        let snapshots = &project.spec().snapshots;
+        let known = snapshots.iter().find(|known| known.name == wanted.snapshot);
+        let limits = known.map(|known| known.limits).unwrap_or_default();
+        let host = project.on();
+        if let Some(remark) = host.remark(&state) {
+            tracing::warn!("{remark}");
+        }
+        let order = Order {
+            host: Arc::clone(host),
+            state,
+            project: ProjectFiles::Host,
+            shown: [&host.shown[..], &shown(binary)].concat(),
+            shared: shared(folder, binary),
+            limits: Limits {
+                memory: limits.memory,
+                pids: limits.pids,
+                cpus: limits.cpus,
+            },
+        };
+        Ok(Self::Own {
+            order: Box::new(order),
+            pool: None,
         })
-        .collect();
-    format!("CARGO_TARGET_{name}_RUNNER")
+    }
+
+    fn of_pool(
+        socket: PathBuf,
+        wanted: &Wanted,
+        folder: &Path,
+        binary: &Binary,
+        stop: &Stop,
+    ) -> Result<Self, FixtureError> {
+        let file = std::path::absolute(&wanted.file).map_err(FixtureError::Wait)?;
+        let asked = protocol::Wanted {
+            spec: Some(file),
+            snapshot: Some(wanted.snapshot.clone()),
+        };
+        let mut client = connect(&socket, stop).map_err(FixtureError::Wait)??;
+        match client.prepare(asked.clone()) {
+            Ok(_) => {}
+            Err(ClientError::Refused(refusal))
+                if refusal.code == SNAPSHOT && std::env::var_os(super::CARGO).is_some() =>
+            {
+                let snapshot = wanted.snapshot.clone();
+                return Err(FixtureError::Told { snapshot });
+            }
+            Err(error) => return Err(error.into()),
+        }
+        Ok(Self::Pool {
+            socket,
+            wanted: asked,
+            inside: Inside {
+                shown: shown(binary),
+                shared: shared(folder, binary),
+            },
+            first: Mutex::new(Some(client)),
+        })
+    }
 }
 
-/// Whether a path of a program is one that Cargo gives to tests, benchmarks and doc tests, and not one of a program
-/// for `cargo run`: only those have Cargo's hash in their name, or rustdoc's name.
-pub fn is_test(program: &Path) -> bool {
-    let hash = |name: &str| {
-        let hash = name.rsplit_once('-').map_or("", |(_, hash)| hash);
-        hash.len() == 16 && hash.bytes().all(|b| b.is_ascii_hexdigit())
+fn connect(socket: &Path, stop: &Stop) -> io::Result<Result<Client, ClientError>> {
+    let mut client = match Client::connect(socket) {
+        Ok(client) => client,
+        Err(error) => return Ok(Err(error)),
     };
-    let name = program.file_stem().and_then(OsStr::to_str).unwrap_or("");
-    name == "rust_out" || hash(name)
+    client.stop_by(stop.killed())?;
+    Ok(Ok(client))
 }

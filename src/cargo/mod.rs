@@ -20,22 +20,25 @@ mod config;
 mod each;
 mod fixture;
 mod frame;
+mod names;
 mod options;
-mod session;
+mod seen;
 mod show;
 mod wanted;
 
 pub use binary::{Binary, BinaryError, Kind, Listed};
 pub use config::{CargoConfig, Conditional, ConfigError, cargo_home};
 pub use each::{Done, EachError, each};
-pub use fixture::{Fixture, FixtureError, is_test, runner_variable};
+pub use fixture::{Fixture, FixtureError, Program, RunError};
 pub use frame::{Frame, Verdict};
+pub use names::{is_test, runner_variable};
 pub use options::{Asked, Color, Format, Ignored, Options};
-pub use session::Session;
 pub use wanted::{Wanted, WantedError, wanted};
 
 /// The subcommand that is the runner.
 pub const RUNNER: &str = "cargo-runner";
+/// The variable that says that `cowherd cargo` is the parent of a run, and tells of builds.
+pub const CARGO: &str = "COWHERD_CARGO";
 /// The variable by which the program of merged doc tests is told to execute the runner, and the one by which it says
 /// there which of its tests is meant (src/librustdoc/doctest/runner.rs).
 pub const MERGED_DOCTESTS: [&str; 2] = [binary::MERGED, "RUSTDOC_DOCTEST_RUN_NB_TEST"];

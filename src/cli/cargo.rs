@@ -1,33 +1,55 @@
 //! `cowherd cargo`: Cargo with this program as its target runner.
 
 use std::ffi::{OsStr, OsString};
+use std::io;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, ExitStatus};
 
-use cowherd::cargo::{CargoConfig, RUNNER, Session, cargo_home, runner_variable};
-use cowherd::project;
+use clap::ColorChoice;
+use cowherd::cargo::{CARGO, CargoConfig, RUNNER, cargo_home, runner_variable};
+use cowherd::pool::Budget;
+use cowherd::pool::client::POOL;
+use cowherd::project::open_store;
 use cowherd::sandbox::{Exit, end_like};
-use cowherd::schedule::wait_for_child;
+use cowherd::schedule::{self, Stop};
+use cowherd::serve::{Options, Server};
 
 use super::args;
 use super::failure::Refusal;
+use super::serve::{teller, while_it_runs};
 
-pub(super) fn cargo(args: &args::Cargo) -> anyhow::Result<ExitCode> {
-    let scratch = project::open_store()?.scratch()?;
+pub(super) fn cargo(args: &args::Cargo, color: ColorChoice) -> anyhow::Result<ExitCode> {
     let mut command = Command::new(program(&args.args));
-    command
-        .args(&args.args)
-        .env(Session::VARIABLE, scratch.path());
+    command.args(&args.args);
     for (variable, runner) in runners(&args.args)? {
         command.env(variable, runner);
     }
-    let status = wait_for_child(&mut command).map_err(|error| no_cargo(&command, &error))?;
-    drop(scratch);
+    let status = match std::env::var_os(POOL) {
+        // Somebody keeps containers warm from run to run.
+        Some(_) => schedule::wait_for_child(&mut command),
+        None => with_a_pool(&mut command, color)?,
+    };
+    let status = status.map_err(|error| no_cargo(&command, &error))?;
     match status.signal() {
         Some(signal) => end_like(Exit::Signal(signal)),
         None => Ok(ExitCode::from(status.code().unwrap_or(101) as u8)),
     }
+}
+
+/// Serves the tests of this run, each of which is a process of its own, or asked for by one.
+fn with_a_pool(
+    command: &mut Command,
+    color: ColorChoice,
+) -> anyhow::Result<io::Result<ExitStatus>> {
+    let scratch = open_store()?.scratch()?;
+    let options = Options {
+        told: teller(color),
+        ..Options::new(Budget::of_machine(), Stop::new()?)
+    };
+    let server = Server::bind(&scratch.path().join("pool"), options)?;
+    command.env(CARGO, "1");
+    while_it_runs(&server, command)
 }
 
 /// The Cargo that is meant: where one calls this program, that one, unless another toolchain is asked for, which

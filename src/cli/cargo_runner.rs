@@ -8,12 +8,13 @@ use std::process::{Command, ExitCode};
 
 use clap::ColorChoice;
 use cowherd::cargo::{
-    Asked, Binary, DOCTESTS, EachError, Fixture, FixtureError, Kind, MERGED_DOCTESTS, RUNNER,
-    Wanted, WantedError, each, is_test, wanted,
+    Asked, Binary, DOCTESTS, EachError, Fixture, FixtureError, Kind, MERGED_DOCTESTS, Program,
+    RUNNER, RunError, Wanted, WantedError, each, is_test, wanted,
 };
-use cowherd::container::{ContainerError, Ended};
 use cowherd::event::{Event, in_words};
 use cowherd::plan::PlanError;
+use cowherd::pool::client::ClientError;
+use cowherd::pool::protocol::Refusal as Refused;
 use cowherd::project::ProjectError;
 use cowherd::sandbox::{Exit, end_like};
 use cowherd::schedule::{self, Stop};
@@ -207,16 +208,19 @@ fn whole(
     };
     let mut words = call.binary.words.clone();
     words.extend(call.args.iter().cloned());
-    let command = fixture.command(&words, &call.name());
+    let program = Program {
+        words,
+        test: call.name(),
+    };
     let stdio = [&io::stdin() as _, &io::stdout() as _, &io::stderr() as _];
-    let ended = fixture.run(&command, stdio, stop);
+    let ended = fixture.run(&program, stdio, stop);
     // What follows may end the process, which drops nothing.
     drop(fixture);
     match ended {
-        Ok(Ended::Exited(exit)) => end_like(exit),
-        Ok(Ended::Stopped | Ended::TimedOut) | Err(ContainerError::Interrupted) => {
-            interrupted(stop)
-        }
+        Ok(exit) => end_like(exit),
+        Err(RunError::Interrupted) => interrupted(stop),
+        Err(RunError::Container(error)) => Err(error.into()),
+        Err(RunError::Pool(error)) => Err(error.into()),
         Err(error) => Err(error.into()),
     }
 }
@@ -249,7 +253,9 @@ fn shown(error: FixtureError) -> anyhow::Error {
         FixtureError::Project(ProjectError::Plan(PlanError::UnknownSnapshot { .. })) => {
             error.into()
         }
+        FixtureError::Pool(ClientError::Refused(Refused { code: 2, .. })) => error.into(),
         FixtureError::Project(error) => error.into(),
+        FixtureError::Pool(error) => error.into(),
         error => error.into(),
     }
 }

@@ -20,7 +20,7 @@ pub(super) fn exec(args: &args::Exec, color: ColorChoice) -> anyhow::Result<Exit
     let watch = schedule::watch(&stop)?;
     let state = one_state(&project, args.snapshot.as_deref(), color, &stop)?;
     let mut command = Command::from_argv(&args.command);
-    command.envs(test_environment(project.on()));
+    command.envs(test_environment(project.on().identity));
     let code = in_container(&project, &state, command, args.host_files, &stop);
     drop(watch);
     code

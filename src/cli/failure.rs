@@ -8,6 +8,7 @@ use cowherd::container::ContainerError;
 use cowherd::event::in_words;
 use cowherd::init::InitError;
 use cowherd::plan::PlanError;
+use cowherd::pool::client::ClientError;
 use cowherd::project::ProjectError;
 use cowherd::report::ReportError;
 use cowherd::sandbox::SandboxError;
@@ -42,6 +43,13 @@ fn kind(error: &anyhow::Error) -> (u8, Option<String>) {
     if let Some(error) = error.downcast_ref::<ContainerError>() {
         return (if error.is_fixture() { 101 } else { 97 }, error.hint());
     }
+    if let Some(error) = error.downcast_ref::<ClientError>() {
+        let code = match error {
+            ClientError::Refused(refusal) => refusal.code,
+            _ => 97,
+        };
+        return (code, error.hint());
+    }
     if let Some(error) = error.downcast_ref::<ServeError>() {
         return (97, error.hint());
     }
@@ -50,7 +58,7 @@ fn kind(error: &anyhow::Error) -> (u8, Option<String>) {
     }
     if let Some(error) = error.downcast_ref::<FixtureError>() {
         let code = match error {
-            FixtureError::Project(_) => 96,
+            FixtureError::Project(_) | FixtureError::Pool(_) => 96,
             error if error.is_snapshot() => 101,
             _ => 97,
         };

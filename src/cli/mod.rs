@@ -49,7 +49,7 @@ pub(crate) fn main() -> ExitCode {
         Subcommand::Build(build) => build::build(&build, args.color),
         Subcommand::Exec(exec) => exec::exec(&exec, args.color),
         Subcommand::Shell(shell) => shell::shell(&shell, args.color),
-        Subcommand::Cargo(cargo) => cargo::cargo(&cargo),
+        Subcommand::Cargo(cargo) => cargo::cargo(&cargo, args.color),
         Subcommand::CargoRunner(runner) => cargo_runner::cargo_runner(&runner, args.color),
         Subcommand::Serve(serve) => serve::serve(&serve, args.color),
         Subcommand::List(list) => list::list(&list),

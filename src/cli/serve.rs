@@ -1,9 +1,10 @@
 //! `cowherd serve`: a pool of containers for other processes.
 
 use std::ffi::OsString;
+use std::io;
 use std::os::fd::AsFd as _;
 use std::path::PathBuf;
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, ExitStatus};
 use std::sync::{Arc, mpsc};
 
 use anyhow::Context as _;
@@ -45,19 +46,28 @@ pub(super) fn serve(args: &args::Serve, color: ColorChoice) -> anyhow::Result<Ex
 
 /// Serves for as long as a command runs.
 fn for_command(server: &Server, command: &[OsString]) -> anyhow::Result<ExitCode> {
-    let (ended, lifeline) = std::io::pipe()?;
     let mut child = Command::new(&command[0]);
-    child.args(&command[1..]).env(POOL, server.socket());
+    child.args(&command[1..]);
+    let status = while_it_runs(server, &mut child)?;
+    let status = status.with_context(|| format!("can't run {}", command[0].display()))?;
+    Ok(ExitCode::from(super::shell_code(status)))
+}
+
+/// Serves a command, and all that it starts, until it ends; or the error of its start.
+pub(super) fn while_it_runs(
+    server: &Server,
+    command: &mut Command,
+) -> anyhow::Result<io::Result<ExitStatus>> {
+    let (ended, lifeline) = io::pipe()?;
+    command.env(POOL, server.socket());
     std::thread::scope(|scope| {
         let child = scope.spawn(move || {
-            let status = schedule::wait_for_child(&mut child);
+            let status = schedule::wait_for_child(command);
             drop(lifeline);
             status
         });
         server.run(Some(ended.as_fd()))?;
-        let status = child.join().expect("a wait that doesn't panic");
-        let status = status.with_context(|| format!("can't run {}", command[0].display()))?;
-        Ok(ExitCode::from(super::shell_code(status)))
+        Ok(child.join().expect("a wait that doesn't panic"))
     })
 }
 
@@ -90,7 +100,7 @@ fn default_socket() -> anyhow::Result<PathBuf> {
 }
 
 /// Tells of builds on standard error, whatever thread they are on.
-fn teller(color: ColorChoice) -> Arc<dyn Fn(Event) + Send + Sync> {
+pub(super) fn teller(color: ColorChoice) -> Arc<dyn Fn(Event) + Send + Sync> {
     let (events, told) = mpsc::channel::<Event>();
     std::thread::spawn(move || {
         let mut report = super::console(color);

@@ -42,7 +42,7 @@ pub(super) fn shell(args: &args::Shell, color: ColorChoice) -> anyhow::Result<Ex
     let client = engine.client();
     let mut command = command_of(&client);
     command
-        .envs(test_environment(project.on()))
+        .envs(test_environment(project.on().identity))
         .envs(client.environment);
     let code = exec::in_container(&project, &state, command, false, &stop);
     drop(watch);

@@ -2,9 +2,12 @@
 
 use std::ffi::OsStr;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::protocol::{
     Address, Answer, Ended, Hello, Inside, Named, Refusal, Request, Run, Take, Text, Wanted,
@@ -19,6 +22,7 @@ pub const POOL: &str = "COWHERD_POOL";
 pub struct Client {
     wire: Wire,
     socket: PathBuf,
+    stop: Option<OwnedFd>,
 }
 
 /// Why a pool gave nothing.
@@ -49,6 +53,9 @@ pub enum ClientError {
         #[source]
         source: io::Error,
     },
+    /// The order to stop came before an answer; the connection is of no more use.
+    #[error("interrupted")]
+    Stopped,
     /// It said why not.
     #[error("{}", .0.message)]
     Refused(Refusal),
@@ -67,6 +74,7 @@ impl ClientError {
             Self::Conversation { .. } => {
                 Some("use the same version of Cowherd on both sides".to_owned())
             }
+            Self::Stopped => None,
             Self::Refused(refusal) => refusal.hint.clone(),
         }
     }
@@ -85,9 +93,19 @@ impl Client {
         let mut client = Self {
             wire: Wire::new(stream),
             socket: socket.to_owned(),
+            stop: None,
         };
         client.ask(&Request::Hello(Hello::own()))?;
         Ok(client)
+    }
+
+    /// From now on no answer is waited for once `stop` is readable.
+    ///
+    /// # Errors
+    /// When there is no descriptor left.
+    pub fn stop_by(&mut self, stop: BorrowedFd<'_>) -> io::Result<()> {
+        self.stop = Some(stop.try_clone_to_owned()?);
+        Ok(())
     }
 
     fn ask(&mut self, request: &Request) -> Result<Answer, ClientError> {
@@ -101,6 +119,9 @@ impl Client {
     ) -> Result<Answer, ClientError> {
         let descriptors: Vec<_> = descriptors.iter().map(|fd| fd.as_fd()).collect();
         let sent = self.wire.send(request, &descriptors);
+        if sent.is_ok() && self.is_stopped() {
+            return Err(ClientError::Stopped);
+        }
         let answer = sent.and_then(|()| self.wire.receive());
         match answer {
             Ok(Some((Answer::Error(refusal), _))) => Err(ClientError::Refused(refusal)),
@@ -109,6 +130,16 @@ impl Client {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(self.gone()),
             Err(source) => Err(self.garbled(source)),
         }
+    }
+
+    /// Waits until there is an answer or the order to stop, and says whether it is that.
+    fn is_stopped(&self) -> bool {
+        let Some(stop) = &self.stop else { return false };
+        let watched = [self.wire.as_fd(), stop.as_fd()];
+        let mut fds = watched.map(|fd| PollFd::new(fd, PollFlags::POLLIN));
+        while poll(&mut fds, PollTimeout::NONE) == Err(Errno::EINTR) {}
+        let ready = fds.map(|fd| fd.revents().is_some_and(|events| !events.is_empty()));
+        ready == [false, true]
     }
 
     fn gone(&self) -> ClientError {
@@ -149,16 +180,12 @@ impl Client {
         self.take_container(wanted, None)
     }
 
-    /// Takes a container for programs inside of it, which see the host's own project folder and the folders `shown`.
+    /// Takes a container for programs inside of it, which see the host's own project folder and what `inside` names.
     ///
     /// # Errors
     /// When it can't be had.
-    pub fn take_inside(
-        &mut self,
-        wanted: Wanted,
-        shown: Vec<PathBuf>,
-    ) -> Result<Address, ClientError> {
-        self.take_container(wanted, Some(Inside { shown }))
+    pub fn take_inside(&mut self, wanted: Wanted, inside: Inside) -> Result<Address, ClientError> {
+        self.take_container(wanted, Some(inside))
     }
 
     fn take_container(

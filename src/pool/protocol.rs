@@ -143,9 +143,12 @@ pub struct Take {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Inside {
-    /// Further folders of the host.
-    #[serde(default)]
+    /// Further folders of the host, to be read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shown: Vec<PathBuf>,
+    /// Further folders of the host, to be written too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shared: Vec<PathBuf>,
 }
 
 /// A container of this connection.

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Prepared, Project, ProjectError, Request};
-use crate::container::{ContainerError, Host, Order, ProjectFiles, State, command_of};
+use crate::container::{ContainerError, Order, ProjectFiles, State, command_of};
 use crate::event::{self, Event};
 use crate::plan::{self, CaseAction, PlanError, PlannedTest};
 use crate::pool::{Budget, Pool};
 use crate::sandbox::cgroup::{Limits, available_memory};
-use crate::sandbox::{Command, SandboxError};
+use crate::sandbox::{Command, Identity, SandboxError};
 use crate::schedule::{Case, Scheduled, Stop};
 use crate::spec::{Files, Test, TestKind};
 
@@ -183,13 +183,15 @@ fn case(
         (CaseAction::Sql(file), Some(engine)) => {
             let exec = engine.client_script(&file.path);
             let mut command = command_of(&exec);
-            command.envs(test_environment(host)).envs(exec.environment);
+            command
+                .envs(test_environment(host.identity))
+                .envs(exec.environment);
             command
         }
         (CaseAction::Sql(file), None) => Command::new(&file.path),
         (CaseAction::Command(argv), _) => {
             let mut command = Command::from_argv(argv);
-            command.envs(test_environment(host));
+            command.envs(test_environment(host.identity));
             command
         }
     };
@@ -230,7 +232,7 @@ fn project_files(test: &Test) -> ProjectFiles {
 
 /// The caller's own variables, less those that would lead a test to another database, and those
 /// that name places which a container hasn't got.
-pub fn test_environment(host: &Host) -> Vec<(OsString, OsString)> {
+pub fn test_environment(identity: Identity) -> Vec<(OsString, OsString)> {
     let foreign = |name: &str| {
         name.starts_with("PG")
             || [
@@ -243,12 +245,12 @@ pub fn test_environment(host: &Host) -> Vec<(OsString, OsString)> {
                 "REDIS_URL",
             ]
             .contains(&name)
-            || (name == "HOME" && host.identity.is_root())
+            || (name == "HOME" && identity.is_root())
     };
     let mut variables: Vec<(OsString, OsString)> = std::env::vars_os()
         .filter(|(name, _)| !name.to_str().is_some_and(foreign))
         .collect();
-    if host.identity.is_root() {
+    if identity.is_root() {
         variables.push(("HOME".into(), "/tmp".into()));
     }
     variables
@@ -280,7 +282,7 @@ fn discover(
         };
         let mut command = Command::from_argv(&discover.argv());
         command
-            .envs(test_environment(host))
+            .envs(test_environment(host.identity))
             .envs(state.environment())
             .envs(&test.environment);
         command.current_dir(

@@ -165,6 +165,7 @@ impl Connection {
             let order = Order {
                 project: ProjectFiles::Host,
                 shown: [&built.order.host.shown[..], &inside.shown[..]].concat(),
+                shared: inside.shared,
                 ..built.order.clone()
             };
             let handed = match more {

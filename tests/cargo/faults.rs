@@ -95,8 +95,8 @@ fn a_snapshot_that_can_not_be_built_fails_every_test_and_is_told_once() {
         ("test three ... ignored", 2),
         ("cowherd: the snapshot can't be built: see one", 2),
         (
-            "cowherd: can't build `shop`: told in full where it was tried first",
-            1,
+            "cowherd: can't build `shop`: the cause is told once, above",
+            2,
         ),
     ] {
         assert_eq!(
@@ -142,9 +142,9 @@ fn under_nextest_too_every_test_fails_and_the_cause_is_told_once() {
     );
     let shown = finished
         .stderr
-        .matches("can't build `shop`: told in full")
+        .matches("can't build `shop`: the cause is told once, above")
         .count();
-    assert_eq!(shown, 3, "{}", finished.stderr);
+    assert_eq!(shown, 4, "{}", finished.stderr);
     finished.says("4 tests run: 0 passed, 4 failed, 2 skipped");
     project.leaves_nothing();
 }
