@@ -112,6 +112,11 @@ impl Server {
         &self.socket
     }
 
+    /// How many containers are parked.
+    pub fn parked(&self) -> usize {
+        self.shared.pool.parked()
+    }
+
     /// Serves until it is ordered to stop, or `ended` is readable. Then all its connections are closed, and their
     /// containers gone.
     ///

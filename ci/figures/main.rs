@@ -5,6 +5,7 @@ mod concurrent;
 mod fixture;
 mod machine;
 mod memory;
+mod pool;
 mod postgres;
 mod process;
 mod small;
@@ -53,11 +54,12 @@ struct Args {
 type Section = fn(&Fixture, &mut Table) -> anyhow::Result<()>;
 
 /// In the order of the table.
-const SECTIONS: [(&str, Section); 8] = [
+const SECTIONS: [(&str, Section); 9] = [
     ("start", postgres::start),
     ("cpu", postgres::cpu),
     ("memory", memory::memory),
     ("large", postgres::large),
+    ("pool", pool::pool),
     ("sandbox", small::sandbox),
     ("sqlite", small::sqlite),
     ("layers", small::layers),

@@ -20,7 +20,7 @@ fn assert_passed(outcome: Result<ExitCode, Failed>) {
 fn assert_counts<T: FromContainer>(count: impl FnOnce(T) -> i64) {
     if postgres() {
         let body = |client| assert_eq!(count(client), 2);
-        assert_passed(SERVED.run(|given| given.get::<T>(), body));
+        assert_passed(SERVED.run(cowherd::testing::Given::get::<T>, body));
     }
 }
 

@@ -34,7 +34,9 @@ mod asking {
     fn one(_copy: SqliteCopy) {}
 
     #[cowherd::test(herd = perhaps_broken)]
-    async fn two(_connection: Connection, _file: DatabaseFile) {}
+    async fn two(_connection: Connection, _file: DatabaseFile) {
+        std::future::ready(()).await;
+    }
 
     #[cowherd::test(herd = perhaps_broken)]
     #[should_panic(expected = "a panic")]

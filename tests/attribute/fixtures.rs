@@ -66,13 +66,10 @@ fn a_container_goes_with_the_test_that_panics() {
         || {
             let test = Test::new("it::a_test").herd(served).arguments(1);
             let outcome = std::panic::catch_unwind(|| {
-                test.run(
-                    |given| given.get::<DatabaseUrl>(),
-                    |_url| {
-                        assert_ne!(children(own()), []);
-                        panic!("a panic")
-                    },
-                )
+                test.run(cowherd::testing::Given::get::<DatabaseUrl>, |_url| {
+                    assert_ne!(children(own()), []);
+                    panic!("a panic")
+                })
             });
             outcome.expect_err("a panic");
             assert_eq!(children(own()), []);
@@ -94,7 +91,7 @@ fn a_body_that_takes_too_long_fails_and_the_database_goes_from_under_it() {
                 .arguments(1)
                 .run_within(
                     SHORT,
-                    |given| given.get::<DatabaseUrl>(),
+                    cowherd::testing::Given::get::<DatabaseUrl>,
                     move |url| {
                         let client = postgres::Client::connect(&url, postgres::NoTls);
                         let asleep = client
