@@ -1,0 +1,12 @@
+CREATE TABLE show (
+    id    INTEGER PRIMARY KEY,
+    title TEXT NOT NULL UNIQUE,
+    seats INTEGER NOT NULL CHECK (seats > 0)
+);
+CREATE TABLE ticket (
+    id     INTEGER PRIMARY KEY AUTOINCREMENT,
+    show   INTEGER NOT NULL REFERENCES show ON DELETE CASCADE,
+    seat   INTEGER NOT NULL,
+    holder TEXT NOT NULL,
+    UNIQUE (show, seat)
+);
