@@ -122,3 +122,20 @@ fn without_times(text: &str) -> String {
     }
     lines
 }
+
+/// The name of this machine's kind, as Cargo has it.
+fn host() -> String {
+    let output = Command::new(cargo_program())
+        .arg("-vV")
+        .output()
+        .expect("cargo");
+    let text = String::from_utf8(output.stdout).expect("text");
+    let host = text.lines().find_map(|line| line.strip_prefix("host: "));
+    host.expect("a host").to_owned()
+}
+
+/// The project with the program as Cargo's runner, whoever starts Cargo.
+fn with_runner(project: Project) -> Project {
+    let runner = format!("{} cargo-runner", env!("CARGO_BIN_EXE_cowherd"));
+    project.env(&::cowherd::cargo::runner_variable(&host()), &runner)
+}

@@ -1,6 +1,6 @@
 //! What a test gets, and what it leaves to the next one.
 
-use super::{built, cowherd, package, plain};
+use super::{built, cowherd, host, package, plain, with_runner};
 use crate::support::cargo;
 
 /// A test that finds the database as it was built and changes it, however often it is run.
@@ -161,9 +161,7 @@ fn a_package_that_names_no_snapshot_runs_untouched() {
     cowherd(&project, &["test"]).code(0);
     // Not even the store is looked at.
     let project = built_elsewhere(project);
-    let variable = cowherd::cargo::runner_variable(&host());
-    let runner = format!("{} cargo-runner", env!("CARGO_BIN_EXE_cowherd"));
-    let project = project.env(&variable, &runner);
+    let project = with_runner(project);
     plain(&project, &["test"]).code(0);
     assert!(!project.folder().with_file_name("no-store").exists());
 }
@@ -173,30 +171,16 @@ fn built_elsewhere(project: crate::support::Project) -> crate::support::Project 
     project.env("COWHERD_STORE", none.to_str().expect("text"))
 }
 
-/// The name of this machine's kind, as Cargo has it.
-fn host() -> String {
-    let output = std::process::Command::new(super::cargo_program())
-        .arg("-vV")
-        .output()
-        .expect("cargo");
-    let text = String::from_utf8(output.stdout).expect("text");
-    let host = text.lines().find_map(|line| line.strip_prefix("host: "));
-    host.expect("a host").to_owned()
-}
-
 #[test]
 fn the_runner_alone_does_what_the_subcommand_does() {
     if !cargo() {
         return;
     }
-    let variable = cowherd::cargo::runner_variable(&host());
-    let runner = format!("{} cargo-runner", env!("CARGO_BIN_EXE_cowherd"));
-    let project = package()
-        .file(
-            "src/lib.rs",
-            format!("{FRESH}\n#[test] fn one() {{ fresh() }}\n#[test] fn two() {{ fresh() }}"),
-        )
-        .env(&variable, &runner);
+    let project = package().file(
+        "src/lib.rs",
+        format!("{FRESH}\n#[test] fn one() {{ fresh() }}\n#[test] fn two() {{ fresh() }}"),
+    );
+    let project = with_runner(project);
     let finished = plain(&project, &["test", "--lib"]).code(0);
     assert!(
         finished.stdout.contains(" 2 passed;"),

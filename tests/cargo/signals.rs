@@ -5,7 +5,7 @@ use std::os::unix::process::CommandExt as _;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::{built, cargo_program, package};
+use super::{built, cargo_program, package, with_runner};
 use crate::support::processes::{descendants, until_none};
 use crate::support::{Project, Started, Terminal, cargo, nextest};
 
@@ -214,4 +214,51 @@ fn a_cargo_that_is_killed_takes_its_runner_along() {
     started.wait().code(137);
     assert_eq!(until_none(|| project.processes()), []);
     project.leaves_nothing();
+}
+
+#[test]
+fn a_parent_that_is_killed_takes_pool_and_containers_along() {
+    if !cargo() {
+        return;
+    }
+    let project = endless();
+    let started = begun(
+        &project,
+        &["test", "--lib", "--", "--test-threads=2"],
+        "two",
+    );
+    started.signal(Signal::SIGKILL);
+    let finished = started.wait().code(137);
+    // Cargo is still there, and hears from its runner.
+    assert_eq!(until_none(|| project.processes()), []);
+    assert!(!finished.stdout.contains(" ok"), "{}", finished.stdout);
+}
+
+#[test]
+fn a_runner_without_a_parent_ends_by_ctrl_c_too() {
+    if !cargo() {
+        return;
+    }
+    for args in [&["test", "--lib"][..], &["test", "--test", "bare"]] {
+        let project = with_runner(endless());
+        let mut command = project.command(&[]);
+        let own = std::mem::replace(&mut command, std::process::Command::new(cargo_program()));
+        for (name, value) in own.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        command
+            .args(args)
+            .current_dir(project.folder())
+            .process_group(0);
+        let mut started = Started::new(command);
+        let begun = |name: &str| project.folder().join(format!("{name}.begun")).exists();
+        started.until("test that has begun", |_| begun("one") || begun("bare"));
+        to_all(&started, Signal::SIGINT);
+        started.wait().code(130);
+        assert_eq!(until_none(|| project.processes()), []);
+        project.leaves_nothing();
+    }
 }
