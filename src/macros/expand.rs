@@ -157,3 +157,53 @@ fn body(
     let call = quote_spanned!(function.sig.output.span()=> #name(#(#passed)*) #wait);
     quote!(#asyncness |(#(#bound)*)| #call)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn expanded(options: TokenStream, item: TokenStream) -> String {
+        let expanded = expand(options, item).expect("a test");
+        expanded.to_string()
+    }
+
+    #[test]
+    fn other_attributes_and_the_visibility_stay_with_the_test() {
+        let written = expanded(
+            quote!(),
+            quote! {
+                /// Says what it asserts.
+                #[cfg(unix)]
+                #[ignore = "takes an hour"]
+                #[allow(unused)]
+                pub(super) fn works(#[allow(unused)] url: DatabaseUrl) {}
+            },
+        );
+        let kept = quote! {
+            /// Says what it asserts.
+            #[cfg(unix)]
+            #[ignore = "takes an hour"]
+            #[allow(unused)]
+            #[::core::prelude::v1::test]
+            pub(super) fn works()
+        };
+        assert!(written.starts_with(&kept.to_string()), "{written}");
+        let own = quote!(
+            fn works(#[allow(unused)] url: DatabaseUrl) {}
+        );
+        assert!(written.contains(&own.to_string()), "{written}");
+    }
+
+    #[test]
+    fn the_library_may_be_elsewhere() {
+        let written = expanded(
+            quote!(crate = kit::cowherd),
+            quote!(
+                fn works() {}
+            ),
+        );
+        let there = written.matches("kit :: cowherd ::").count();
+        assert!(there > 0, "{written}");
+        assert_eq!(written.matches("cowherd").count(), there, "{written}");
+    }
+}
