@@ -258,3 +258,27 @@ fn a_pool_that_is_dropped_leaves_no_process_and_no_folder() {
         .collect();
     assert!(left.is_empty(), "{left:?}");
 }
+
+#[test]
+fn a_parked_server_is_used_once_when_nobody_needs_the_time() {
+    if !postgres() {
+        return;
+    }
+    alone(
+        "pool::a_parked_server_is_used_once_when_nobody_needs_the_time",
+        || {
+            let (_project, [served]) = orders(["served"]);
+            let pool = Pool::new(budget(2, 1)).expect("a pool");
+            pool.expect(&served, 1);
+            until_parked(&pool, 1);
+            // The first backend of a server writes it.
+            let cache = "root/run/cowherd/db/data/global/pg_internal.init";
+            let init = processes::children(getpid().as_raw()).remove(0).pid;
+            let cache = Path::new("/proc").join(init.to_string()).join(cache);
+            let missing = || (!cache.exists()).then_some(()).into_iter().collect();
+            assert_eq!(processes::until_none(missing), []);
+            let taken = pool.take(&served, None).expect("a container");
+            assert!(taken.was_parked() && taken.pid() == init);
+        },
+    );
+}

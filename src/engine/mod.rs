@@ -29,6 +29,7 @@ pub mod postgres_find;
 pub mod postgres_script;
 mod postgres_seal;
 mod postgres_settings;
+mod postgres_warm;
 mod sqlite;
 pub mod sqlite_client;
 mod sqlite_file;
@@ -93,6 +94,10 @@ pub trait Engine: Send + Sync + fmt::Debug {
 
     /// `DATABASE_URL`, in the form that the engine's clients and the Rust clients take.
     fn url(&self, address: &Address) -> String;
+
+    /// Uses a server that waits for its test once, at `address`, so that the test's own first use costs less.
+    /// Best effort: a server that can't be used shows it to the test.
+    fn warm(&self, _address: &Address) {}
 
     /// The database's file, relative to the data folder, where the database is one file.
     fn database_file(&self) -> Option<PathBuf>;

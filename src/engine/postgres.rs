@@ -9,6 +9,7 @@ use super::postgres_find::{Places, Programs};
 use super::postgres_script::{Facts, facts};
 use super::postgres_seal::{prove_clean, strip};
 use super::postgres_settings::{BUILDING, FAST, Locale, Settings, initdb_args, refuse};
+use super::postgres_warm::converse;
 use super::{Action, Address, Base, Engine, EngineError, Exec, Place, ScriptFile, Server};
 use crate::spec::Service;
 
@@ -310,6 +311,16 @@ impl Engine for Postgres {
         };
         let database = super::percent(&self.database, "");
         format!("postgres://{USER}@{host}:{port}/{database}")
+    }
+
+    fn warm(&self, address: &Address) {
+        let Address::Socket(folder) = address else {
+            return;
+        };
+        let socket = folder.join(format!(".s.PGSQL.{}", self.settings.port));
+        if let Err(error) = converse(&socket, USER, &self.database) {
+            tracing::debug!(%error, "can't warm a server that waits");
+        }
     }
 
     fn database_file(&self) -> Option<PathBuf> {

@@ -1,9 +1,11 @@
 //! The books of a pool: pure bookkeeping under its lock.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use super::budget::Budget;
 use crate::container::{ContainerError, Live, Order};
+use crate::engine::{Address, Engine};
 
 /// All lanes of a pool.
 #[derive(Debug, Default)]
@@ -22,7 +24,7 @@ pub(super) struct Lanes {
 struct Lane {
     order: Order,
     /// The oldest first.
-    parked: VecDeque<Live>,
+    parked: VecDeque<Parked>,
     /// How many are being started to be parked.
     starting: usize,
     /// How many callers wait.
@@ -36,6 +38,14 @@ struct Lane {
     peak: usize,
     /// Its last start failed: the next caller is to see why, nothing is parked before.
     failed: bool,
+}
+
+/// A container that waits.
+#[derive(Debug)]
+struct Parked {
+    live: Live,
+    /// Whether its services were used once.
+    warm: bool,
 }
 
 /// A caller's place in the queue.
@@ -128,7 +138,7 @@ impl Lanes {
 
     /// A parked container for a caller.
     pub(super) fn take_parked(&mut self, ticket: Ticket) -> Option<Live> {
-        let live = self.all[ticket.lane].parked.pop_front()?;
+        let Parked { live, .. } = self.all[ticket.lane].parked.pop_front()?;
         self.serve(ticket);
         Some(live)
     }
@@ -156,7 +166,7 @@ impl Lanes {
     /// Takes a parked container out of the lane that has most of them.
     fn evict(&mut self) -> Option<Live> {
         let fullest = self.all.iter_mut().max_by_key(|lane| lane.parked.len())?;
-        fullest.parked.pop_front()
+        Some(fullest.parked.pop_front()?.live)
     }
 
     /// A container is no longer used by its caller; it still takes its place.
@@ -200,6 +210,24 @@ impl Lanes {
         Some((index, lane.order.clone()))
     }
 
+    /// The services of a parked container that was not used yet, with their addresses: theirs is the time that
+    /// nobody else needs.
+    pub(super) fn cold(&mut self) -> Option<Vec<(Arc<dyn Engine>, Address)>> {
+        let lanes = self.all.iter_mut();
+        let mut cold = lanes.flat_map(|lane| {
+            let state = &lane.order.state;
+            let cold = lane.parked.iter_mut().filter(|parked| !parked.warm);
+            cold.map(move |parked| (state, parked))
+        });
+        let (state, parked) = cold.next()?;
+        parked.warm = true;
+        let address = |engine: &Arc<dyn Engine>| {
+            let folder = parked.live.reach(&engine.place().sockets());
+            (Arc::clone(engine), Address::Socket(folder))
+        };
+        Some(state.services.iter().map(address).collect())
+    }
+
     /// A container that should be parked was started, or not; gives back what can't be parked any more.
     pub(super) fn park(
         &mut self,
@@ -216,7 +244,7 @@ impl Lanes {
                 Some(live)
             }
             Ok(live) => {
-                lane.parked.push_back(live);
+                lane.parked.push_back(Parked { live, warm: false });
                 None
             }
             Err(_) => {
@@ -231,7 +259,7 @@ impl Lanes {
         let mut parked = Vec::new();
         for lane in self.all.iter_mut().filter(|lane| which(&lane.order)) {
             lane.expected = Some(0);
-            parked.extend(lane.parked.drain(..));
+            parked.extend(lane.parked.drain(..).map(|parked| parked.live));
         }
         self.occupied += parked.len();
         parked
@@ -254,7 +282,8 @@ impl Lanes {
     pub(super) fn close(&mut self) -> Vec<Live> {
         self.closed = true;
         let lanes = self.all.iter_mut();
-        lanes.flat_map(|lane| lane.parked.drain(..)).collect()
+        let parked = lanes.flat_map(|lane| lane.parked.drain(..));
+        parked.map(|parked| parked.live).collect()
     }
 
     pub(super) fn is_closed(&self) -> bool {

@@ -230,10 +230,7 @@ impl Shared {
             return false;
         }
         let Some((lane, order)) = lanes.begin(&self.budget) else {
-            let mut lanes = self.wait(lanes, WATCH_MEMORY_EVERY);
-            let evicted = lanes.give_way(&self.budget);
-            drop(lanes);
-            self.bury(evicted);
+            self.idle(lanes);
             return true;
         };
         drop(lanes);
@@ -245,6 +242,21 @@ impl Shared {
         self.changed.notify_all();
         self.bury(over);
         true
+    }
+
+    /// Warms a parked container, or waits until there is something to do.
+    fn idle(&self, mut lanes: MutexGuard<'_, Lanes>) {
+        if let Some(services) = lanes.cold() {
+            drop(lanes);
+            for (engine, address) in services {
+                engine.warm(&address);
+            }
+            return;
+        }
+        let mut lanes = self.wait(lanes, WATCH_MEMORY_EVERY);
+        let evicted = lanes.give_way(&self.budget);
+        drop(lanes);
+        self.bury(evicted);
     }
 
     /// Has containers taken apart that still have a place in the budget.
