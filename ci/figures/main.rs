@@ -1,6 +1,7 @@
 //! What Cowherd promises, measured: one table. `ci/bench` runs it and describes it.
 
 mod bare;
+mod cargo;
 mod concurrent;
 mod fixture;
 mod machine;
@@ -64,6 +65,7 @@ const SECTIONS: [(&str, Section); 9] = [
     ("sqlite", small::sqlite),
     ("layers", small::layers),
     ("tests", concurrent::tests),
+    ("cargo", cargo::cargo_tests),
 ];
 
 fn main() -> anyhow::Result<()> {
