@@ -59,6 +59,32 @@ pub use sqlx_0_9;
 #[cfg(feature = "tokio-postgres-0_7")]
 pub use tokio_postgres;
 
+/// ```
+/// # mod orders {
+/// #[cowherd::test]
+/// fn an_item_is_added(shop: cowherd::SqliteCopy) -> cowherd::rusqlite::Result<()> {
+///     shop.execute("INSERT INTO item VALUES ('hat')", [])?;
+///     Ok(())
+/// }
+///
+/// #[cowherd::test(snapshot = "shop", timeout = "30s", flavor = "multi_thread", worker_threads = 2)]
+/// async fn two_readers_see_it(url: cowherd::DatabaseUrl, container: &cowherd::Container) {
+///     assert!(container.file().is_some());
+/// }
+/// # }
+/// ```
+///
+/// With [rstest](https://docs.rs/rstest), its attribute comes first, and `#[ignore]` marks the arguments that come
+/// from the container:
+///
+/// ```text
+/// #[rstest]
+/// #[case(1)]
+/// #[case(2)]
+/// #[cowherd::test]
+/// fn customers_are_there(#[ignore] shop: SqliteCopy, #[case] id: i64) {}
+/// ```
+///
 #[cfg(feature = "macros")]
 pub use cowherd_macros::test;
 

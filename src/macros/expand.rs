@@ -77,8 +77,8 @@ pub(crate) fn expand(options: TokenStream, item: TokenStream) -> Result<TokenStr
         #(#attributes)*
         #[::core::prelude::v1::test]
         #visibility fn #name() #output {
-            // What a test gets, it gets whole.
-            #[allow(clippy::needless_pass_by_value)]
+            // What a test gets, it gets whole, and it may have a runtime without waiting for anything.
+            #[allow(clippy::needless_pass_by_value, clippy::unused_async)]
             #function
 
             #end

@@ -11,19 +11,6 @@ use proc_macro::TokenStream;
 
 /// Makes a function a test that gets its own copy of a prepared database.
 ///
-/// ```ignore
-/// #[cowherd::test]
-/// fn orders_are_counted(mut client: postgres::Client) -> Result<(), postgres::Error> {
-///     client.execute("INSERT INTO orders (customer) VALUES (1)", &[])?;
-///     let row = client.query_one("SELECT count(*) FROM orders", &[])?;
-///     assert_eq!(row.get::<_, i64>(0), 1);
-///     Ok(())
-/// }
-///
-/// #[cowherd::test(snapshot = "shop", timeout = "30s", flavor = "multi_thread", worker_threads = 2)]
-/// async fn orders_are_listed(pool: sqlx::PgPool) {}
-/// ```
-///
 /// The types of the arguments say what the test gets, by the traits `FromContainer` and, for async tests,
 /// `FromContainerAsync`; there may be any number, and none. All of them belong to one container, which is started
 /// before the test and gone after it, also when it panics. `&T` and `&mut T` are lent a `T`.
@@ -40,17 +27,7 @@ use proc_macro::TokenStream;
 /// The runtime of an async test is one of tokio 1, which the test's own tokio has to be.
 ///
 /// A test returns what a test may return. `#[ignore]`, `#[should_panic]`, `#[cfg]` and other attributes stay. A
-/// database that can't be had fails a test with `#[should_panic]`, too. With
-/// [rstest](https://docs.rs/rstest), write `#[rstest]` first, and `#[ignore]` before the arguments that come from the
-/// container:
-///
-/// ```ignore
-/// #[rstest]
-/// #[case(1)]
-/// #[case(2)]
-/// #[cowherd::test]
-/// fn customers_are_there(#[ignore] connection: rusqlite::Connection, #[case] id: i64) {}
-/// ```
+/// database that can't be had fails a test with `#[should_panic]`, too.
 #[proc_macro_attribute]
 pub fn test(options: TokenStream, item: TokenStream) -> TokenStream {
     let expanded = expand::expand(options.into(), item.into());
