@@ -249,7 +249,7 @@ fn a_package_gets_a_snapshot_that_there_is() {
     assert_eq!(good.packages.len(), 2);
     assert_eq!(good.packages["two-three"], "a");
     for (packages, expected) in [
-        ("{ one: b }", "3:18: unknown snapshot `b`; known: `a`"),
+        ("{ one: shop }", "3:18: unknown snapshot `shop`; known: `a`"),
         ("{ one: }", "3:13: `one` has no value; it must be text"),
         ("[ one ]", "3:11: `packages` must be a map, not a list"),
     ] {
