@@ -78,25 +78,23 @@ impl PackageError {
     }
 }
 
-/// The table of the package in `folder`; `None` when it has none, or when there is no `Cargo.toml`, as where a
-/// test binary runs without its sources.
-///
-/// # Errors
-/// A `Cargo.toml` that can't be read, and a table with other keys or values.
-pub fn metadata(folder: &Path) -> Result<Option<Metadata>, PackageError> {
-    #[derive(Deserialize)]
-    struct Manifest {
-        package: Option<Package>,
-    }
-    #[derive(Deserialize)]
-    struct Package {
-        metadata: Option<Tools>,
-    }
-    #[derive(Deserialize)]
-    struct Tools {
-        cowherd: Option<Metadata>,
-    }
+#[derive(Deserialize)]
+struct Manifest {
+    package: Option<Package>,
+}
 
+#[derive(Deserialize)]
+struct Package {
+    name: String,
+    metadata: Option<Tools>,
+}
+
+#[derive(Deserialize)]
+struct Tools {
+    cowherd: Option<Metadata>,
+}
+
+fn package(folder: &Path) -> Result<Option<Package>, PackageError> {
     let file = folder.join("Cargo.toml");
     let text = match std::fs::read_to_string(&file) {
         Ok(text) => text,
@@ -105,8 +103,25 @@ pub fn metadata(folder: &Path) -> Result<Option<Metadata>, PackageError> {
     };
     let manifest: Manifest =
         toml::from_str(&text).map_err(|source| PackageError::Wrong { file, source })?;
-    let tools = manifest.package.and_then(|package| package.metadata);
+    Ok(manifest.package)
+}
+
+/// The table of the package in `folder`; `None` when it has none, or when there is no `Cargo.toml`, as where a
+/// test binary runs without its sources.
+///
+/// # Errors
+/// A `Cargo.toml` that can't be read, and a table with other keys or values.
+pub fn metadata(folder: &Path) -> Result<Option<Metadata>, PackageError> {
+    let tools = package(folder)?.and_then(|package| package.metadata);
     Ok(tools.and_then(|tools| tools.cowherd))
+}
+
+/// The name of the package in `folder`; `None` when there is no `Cargo.toml`, or one of a workspace only.
+///
+/// # Errors
+/// As [`metadata`].
+pub fn name(folder: &Path) -> Result<Option<String>, PackageError> {
+    Ok(package(folder)?.map(|package| package.name))
 }
 
 /// The snapshot that the package in `folder` names.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use super::{Cowherd, Error};
+use super::{Copies, Cowherd, Error};
 use crate::event::in_words;
 use crate::package;
 use crate::project::ProjectError;
@@ -37,6 +37,18 @@ impl Cowherd {
         };
         Self::open_file(&file)
     }
+
+    /// The snapshot that the spec gives to the package of this name, under `packages:`.
+    fn snapshot_of_package(&self, name: &str) -> Result<Option<String>, Error> {
+        Ok(match &self.copies {
+            Copies::Here(here) => here.spec().packages.get(name).cloned(),
+            Copies::Pool(at) => {
+                let spec = spec::load(&at.1).map_err(ProjectError::from)?;
+                spec.packages.get(name).cloned()
+            }
+            Copies::Inside(_) => None,
+        })
+    }
 }
 
 /// The project of a package, with the snapshot of its tests that name none.
@@ -54,8 +66,12 @@ pub(super) fn of_package(folder: &Path) -> Result<Herd, Error> {
         Arc::clone(herds.entry(folder.to_owned()).or_default())
     };
     let open = || {
-        let default = package::snapshot_of(folder)?;
-        Ok((Cowherd::open_package(folder)?, default))
+        let herd = Cowherd::open_package(folder)?;
+        let default = match (package::snapshot_of(folder)?, package::name(folder)?) {
+            (None, Some(name)) => herd.snapshot_of_package(&name)?,
+            (told, _) => told,
+        };
+        Ok((herd, default))
     };
     cell.get_or_init(open).clone()
 }

@@ -11,6 +11,7 @@ use crate::pool::{Budget, Pool};
 use crate::project::{Project, ProjectError};
 use crate::sandbox::cgroup::Limits;
 use crate::schedule::Stop;
+use crate::spec::Spec;
 use crate::store::Scratch;
 
 /// A project whose snapshots this process builds and copies.
@@ -68,6 +69,10 @@ impl Here {
             told: Some(Box::new(told)),
             ..Self::new(project)
         }
+    }
+
+    pub(super) fn spec(&self) -> &Spec {
+        self.project.spec()
     }
 
     /// The name of the one snapshot that is meant.

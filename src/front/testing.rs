@@ -79,8 +79,8 @@ impl Test {
         self
     }
 
-    /// The snapshot that it gets a copy of. Without one it is the one that `[package.metadata.cowherd]` names, else
-    /// the only one that there is.
+    /// The snapshot that it gets a copy of. Without one it is the one that `[package.metadata.cowherd]` names, or
+    /// `packages:` of the spec, else the only one that there is.
     pub const fn snapshot(mut self, name: &'static str) -> Self {
         self.snapshot = Some(name);
         self

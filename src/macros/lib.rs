@@ -17,7 +17,7 @@ use proc_macro::TokenStream;
 ///
 /// | option | meaning |
 /// |---|---|
-/// | `snapshot = "shop"` | the snapshot; without it, the one that `[package.metadata.cowherd]` names, else the only one of the spec |
+/// | `snapshot = "shop"` | the snapshot; without it, the one that `[package.metadata.cowherd]` names, or `packages:` of the spec, else the only one |
 /// | `timeout = "30s"` | the test fails when its body takes longer; it then has a thread of its own |
 /// | `herd = path` | a function that returns `Result<Cowherd, Error>`, for snapshots that are declared in code |
 /// | `flavor = "multi_thread"` | the runtime of an async test: this, or `current_thread`, the default |

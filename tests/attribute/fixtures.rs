@@ -5,12 +5,12 @@ use std::process::ExitCode;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use cowherd::testing::{Flavor, Test};
+use cowherd::testing::{Flavor, Given, Test};
 use cowherd::{Container, DatabaseFile, DatabaseUrl, SqliteCopy};
 
 use super::{PROJECT, served, shop};
 use crate::support::processes::{children, own};
-use crate::support::{Project, alone, inside, postgres};
+use crate::support::{Project, alone, alone_under, inside, postgres};
 
 const SHOP: Test = Test::new("it::a_test").herd(shop);
 /// Longer than anything takes that comes to an end.
@@ -164,4 +164,66 @@ fn a_panic_within_the_limit_is_that_of_the_test() {
     });
     let payload = outcome.expect_err("a panic");
     assert_eq!(payload.downcast_ref::<&str>(), Some(&"a panic"));
+}
+
+/// How many rows the database has that a test in this package gets, or why there is none.
+fn rows(project: &Project, package: &str) -> Result<i64, String> {
+    let folder = project.folder().join(package);
+    let folder: &'static str = folder.to_str().expect("text").to_owned().leak();
+    let test = Test::new("it::a_test").package(Some(folder)).arguments(1);
+    let mut rows = Err("the body has not run".to_owned());
+    let outcome = test.run(Given::get::<SqliteCopy>, |copy| {
+        rows = Ok(super::count(&copy));
+    });
+    match outcome {
+        Ok(_) => rows,
+        Err(failed) => Err(format!("{failed:?}")),
+    }
+}
+
+#[test]
+fn a_test_that_names_no_snapshot_gets_that_of_its_package() {
+    let store = tempfile::tempdir().expect("a folder");
+    let variable = format!("COWHERD_STORE={}", store.path().display());
+    alone_under(
+        &["env", "-u", "COWHERD_FILE", &variable],
+        "attribute::fixtures::a_test_that_names_no_snapshot_gets_that_of_its_package",
+        || {
+            let manifest = |name: &str| format!("[package]\nname = \"{name}\"\n");
+            let named = "metadata.cowherd.snapshot = \"one\"\n";
+            let elsewhere = "metadata.cowherd = { snapshot = \"one\", file = \"spec.yaml\" }\n";
+            let project = Project::new(
+                "\
+version: 1
+snapshots:
+  one: { engine: sqlite, steps: [ { sql: seed.sql } ] }
+  two: { from: one, steps: [ { sql: more.sql } ] }
+packages: { by-spec: two, by-itself: two }
+",
+            )
+            .file(
+                "seed.sql",
+                "CREATE TABLE t (x INT); INSERT INTO t VALUES (1);",
+            )
+            .file("more.sql", "INSERT INTO t VALUES (2);")
+            .file("a/Cargo.toml", manifest("by-itself") + named)
+            .file("b/Cargo.toml", manifest("by-spec"))
+            .file("c/Cargo.toml", manifest("by-nobody"))
+            .file("d/Cargo.toml", manifest("by-itself") + elsewhere)
+            .file(
+                "d/spec.yaml",
+                "version: 1\nsnapshots: { one: { engine: sqlite, steps: [ sql: ../none.sql ] } }\n",
+            )
+            .file("none.sql", "CREATE TABLE t (x INT);");
+            assert_eq!(rows(&project, "a"), Ok(1));
+            assert_eq!(rows(&project, "b"), Ok(2));
+            assert_eq!(rows(&project, "d"), Ok(0));
+            let told = rows(&project, "c").expect_err("two snapshots");
+            assert!(
+                told.contains("can't tell which snapshot to copy: the spec has one, two"),
+                "{told}"
+            );
+            assert!(told.contains("#[cowherd::test(snapshot = "), "{told}");
+        },
+    );
 }
