@@ -55,7 +55,7 @@ struct Args {
 type Section = fn(&Fixture, &mut Table) -> anyhow::Result<()>;
 
 /// In the order of the table.
-const SECTIONS: [(&str, Section); 9] = [
+const SECTIONS: [(&str, Section); 10] = [
     ("start", postgres::start),
     ("cpu", postgres::cpu),
     ("memory", memory::memory),
