@@ -132,7 +132,16 @@ impl Project {
             .args(args)
             .current_dir(self.folder())
             .stdin(Stdio::null());
-        for name in ["CI", "NO_COLOR", "CLICOLOR_FORCE", "COLUMNS", "COWHERD_LOG"] {
+        let own = [
+            "CI",
+            "NO_COLOR",
+            "CLICOLOR_FORCE",
+            "COLUMNS",
+            "COWHERD_LOG",
+            "COWHERD_POOL",
+            "COWHERD_REQUIRE",
+        ];
+        for name in own {
             command.env_remove(name);
         }
         command.env("COWHERD_STORE", self.store());
