@@ -95,6 +95,8 @@ impl Error {
             (Self::Build(one), Self::Build(other)) => Arc::ptr_eq(one, other),
             (Self::Container(one), Self::Container(other)) => Arc::ptr_eq(one, other),
             (Self::Package(one), Self::Package(other)) => Arc::ptr_eq(one, other),
+            // A pool tells each client anew.
+            (Self::Pool(one), Self::Pool(other)) => one.to_string() == other.to_string(),
             _ => false,
         }
     }

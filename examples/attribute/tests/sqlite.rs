@@ -11,7 +11,7 @@ fn orders(shop: &Connection) -> i64 {
     count.expect("a count")
 }
 
-#[cowherd::test]
+#[cowherd::test(snapshot = "shop")]
 fn an_order_is_placed(mut shop: SqliteCopy) -> rusqlite::Result<()> {
     // Ids can be relied on: the seed ends at 1000, and no other test has taken the next one.
     assert_eq!(place_order(&mut shop, 17, &[1, 2, 3])?, 1001);
@@ -19,14 +19,14 @@ fn an_order_is_placed(mut shop: SqliteCopy) -> rusqlite::Result<()> {
     Ok(())
 }
 
-#[cowherd::test]
+#[cowherd::test(snapshot = "shop")]
 fn an_order_of_something_that_is_not_sold_leaves_nothing(mut shop: SqliteCopy) {
     place_order(&mut shop, 17, &[1, 999_999]).expect_err("no such variant");
     assert_eq!(orders(&shop), 1000);
 }
 
 // What takes a `Connection` gets one: this reads and writes the same memory.
-#[cowherd::test]
+#[cowherd::test(snapshot = "shop")]
 fn everything_is_deleted(shop: Connection) -> rusqlite::Result<()> {
     shop.execute_batch("DELETE FROM payment; DELETE FROM shipment; DELETE FROM orders")?;
     assert_eq!(orders(&shop), 0);
@@ -34,14 +34,14 @@ fn everything_is_deleted(shop: Connection) -> rusqlite::Result<()> {
 }
 
 // Several connections need a file. It is the test's own, too.
-#[cowherd::test]
+#[cowherd::test(snapshot = "shop")]
 fn two_clerks_see_each_others_orders(mut one: Connection, two: &Connection, file: DatabaseFile) {
     assert_eq!(one.path().map(str::as_ref), Some(&*file));
     place_order(&mut one, 17, &[1]).expect("an order");
     assert_eq!(orders(two), 1001);
 }
 
-#[cowherd::test]
+#[cowherd::test(snapshot = "shop")]
 #[should_panic(expected = "CHECK constraint failed")]
 fn nothing_is_free(shop: SqliteCopy) {
     shop.execute("UPDATE variant SET price_cents = 0", [])
@@ -52,7 +52,7 @@ fn nothing_is_free(shop: SqliteCopy) {
 #[rstest]
 #[case::small(&[1], 537)]
 #[case::large(&[1, 2, 3], 1722)]
-#[cowherd::test]
+#[cowherd::test(snapshot = "shop")]
 fn an_order_has_a_total(#[ignore] shop: SqliteCopy, #[case] of: &[i64], #[case] cents: i64) {
     let mut shop = shop;
     let order = place_order(&mut shop, 17, of).expect("an order");
