@@ -13,14 +13,13 @@
 //!
 //! A call that is cancelled goes on in its thread, and what it would have given is dropped there.
 
-use std::ops::Deref;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 use std::thread;
 
 use futures::channel::oneshot;
 
-use super::{Error, SqliteFile};
+use super::{Container, Error, SqliteFile};
 use crate::engine::sqlite_mapped::SqliteCopy;
 
 /// A project with its snapshots: [`crate::Cowherd`] for async callers.
@@ -100,14 +99,14 @@ impl Snapshot {
         self.0.name()
     }
 
-    /// Starts a container over it and waits until its services answer.
+    /// Starts a container over it and waits until its services answer. Dropping one waits for nothing: a thread of
+    /// the pool takes it apart.
     ///
     /// # Errors
     /// As [`crate::Snapshot::container`].
     pub async fn container(&self) -> Result<Container, Error> {
         let snapshot = self.0.clone();
-        let started = elsewhere(move || snapshot.container());
-        started.await.map(Container::from)
+        elsewhere(move || snapshot.container()).await
     }
 
     /// A connection to a copy of a SQLite snapshot inside this process. This doesn't wait for anything: the
@@ -126,39 +125,6 @@ impl Snapshot {
     pub async fn sqlite_file(&self) -> Result<SqliteFile, Error> {
         let snapshot = self.0.clone();
         elsewhere(move || snapshot.sqlite_file()).await
-    }
-}
-
-/// One test's copy of a snapshot: a [`crate::Container`] that is taken apart by a thread of its own when it is dropped,
-/// as waiting for the end of its processes would block an async worker for some milliseconds.
-#[derive(Debug, Clone)]
-pub struct Container {
-    /// `None` only while it is dropped.
-    container: Option<super::Container>,
-}
-
-impl From<super::Container> for Container {
-    fn from(container: super::Container) -> Self {
-        let container = Some(container);
-        Self { container }
-    }
-}
-
-impl Deref for Container {
-    type Target = super::Container;
-
-    fn deref(&self) -> &super::Container {
-        self.container.as_ref().expect("there until dropped")
-    }
-}
-
-impl Drop for Container {
-    fn drop(&mut self) {
-        let container = self.container.take();
-        // Without a thread it is dropped here after all, with the closure.
-        let _ = thread::Builder::new()
-            .name("cowherd".to_owned())
-            .spawn(move || drop(container));
     }
 }
 
