@@ -7,7 +7,8 @@ use std::process::{Command, Stdio};
 
 use cowherd::{Cowherd, Error};
 
-use crate::support::{Project, postgres};
+use crate::support::processes::wait_until_childless;
+use crate::support::{Project, alone, inside, postgres};
 
 const SHOP: &str = "\
 version: 1
@@ -142,4 +143,42 @@ fn a_snapshot_that_can_not_be_built_gives_everybody_the_same_error() {
     );
     let unknown = herd.snapshot("nothing").expect_err("no snapshot");
     assert!(matches!(unknown, Error::Project(_)), "{unknown:?}");
+}
+
+#[test]
+fn a_panic_a_leaked_connection_and_a_thread_that_outlives_the_test_keep_no_container() {
+    if !inside() && !postgres() {
+        return;
+    }
+    alone(
+        "front::a_panic_a_leaked_connection_and_a_thread_that_outlives_the_test_keep_no_container",
+        || {
+            let project = shop();
+            let herd = open(&project);
+            let snapshot = herd.snapshot("shop-pg").expect("a snapshot");
+            let connect = |url: &str| postgres::Client::connect(url, postgres::NoTls);
+            let panicked = std::thread::scope(|scope| {
+                let test = scope.spawn(|| {
+                    let container = snapshot.container().expect("a container");
+                    connect(&container.url().replace("/shop", "/nothing"))
+                        .expect("no such database");
+                });
+                test.join().is_err()
+            });
+            assert!(panicked);
+            let container = snapshot.container().expect("a container");
+            std::mem::forget(connect(&container.url()).expect("a connection"));
+            let mut kept = connect(&container.url()).expect("a connection");
+            let (ended, end) = std::sync::mpsc::channel();
+            let outliving = std::thread::spawn(move || {
+                end.recv().expect("the end of the test");
+                kept.query_one("SELECT 1", &[]).map(drop)
+            });
+            drop((container, snapshot, herd));
+            wait_until_childless();
+            ended.send(()).expect("a thread");
+            // It is told, and waits for nobody.
+            assert!(outliving.join().expect("a thread").is_err());
+        },
+    );
 }
