@@ -2,6 +2,7 @@
 
 mod doctests;
 mod faults;
+mod frame;
 mod isolation;
 mod looks;
 mod nextest;

@@ -1,20 +1,15 @@
 //! Each test of a binary in a process and a container of its own.
 
 use std::collections::VecDeque;
-use std::ffi::OsString;
-use std::fs::File;
-use std::io::{self, PipeReader, Read, Write};
-use std::os::fd::AsFd;
-use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::io::{self, Write};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-
 use super::binary::{Binary, BinaryError, Listed};
-use super::fixture::{Fixture, FixtureError, Program, RunError};
-use super::frame::{Frame, Verdict, knows_no_test};
+use super::fixture::{Fixture, FixtureError, RunError};
+use super::life::{Herd, Life, News};
 use super::options::{Color, Format, Ignored, Options};
 use super::show::{self, Show};
 use crate::event;
@@ -41,28 +36,6 @@ pub enum EachError {
 
 /// After this time a test is said to run still, as libtest does (library/test/src/time.rs).
 const LONG: Duration = Duration::from_secs(60);
-
-/// What the processes of tests tell.
-enum News {
-    Begun(usize),
-    Printed(Vec<u8>),
-    Ended(usize, Box<Life>),
-}
-
-/// How the process of a test came to its end.
-#[derive(Debug, Default)]
-struct Life {
-    exit: Option<Exit>,
-    verdict: Option<Verdict>,
-    /// Whether its name is shown already.
-    named: bool,
-    /// What it printed past libtest's capture, where libtest came to no verdict.
-    printed: Vec<u8>,
-    /// What Cowherd has to say.
-    note: Option<String>,
-    /// Why there was no container.
-    fault: Option<RunError>,
-}
 
 /// What came of the tests of a binary.
 #[derive(Debug)]
@@ -186,15 +159,6 @@ fn failed(name: &str, output: Vec<u8>) -> show::Result<'_> {
     }
 }
 
-struct Herd<'a> {
-    binary: &'a Binary,
-    options: &'a Options,
-    fixture: &'a Fixture,
-    tests: &'a [Listed],
-    serial: bool,
-    stop: &'a Stop,
-}
-
 impl Herd<'_> {
     fn run(&self, jobs: usize, show: &mut Show<'_>) -> Result<Option<RunError>, EachError> {
         let queue: Mutex<VecDeque<usize>> = Mutex::new((0..self.tests.len()).collect());
@@ -310,162 +274,5 @@ impl Herd<'_> {
             output,
         };
         show.result(result, life.named)
-    }
-
-    /// The arguments of the process of one test.
-    fn args(&self, name: &str) -> Vec<OsString> {
-        let mut words = self.binary.words.clone();
-        let threads = if self.serial { "1" } else { "2" };
-        words.extend(["--exact", "--format", "pretty", "--color", "never"].map(OsString::from));
-        words.extend(["--test-threads", threads].map(OsString::from));
-        if self.options.ignored != Ignored::Named {
-            words.push("--include-ignored".into());
-        }
-        if self.options.nocapture {
-            words.push("--nocapture".into());
-        }
-        if self.options.show_output {
-            words.push("--show-output".into());
-        }
-        // A name is none of these, whatever it begins with.
-        words.extend(["--", name].map(OsString::from));
-        words
-    }
-
-    /// Runs one test to the end of its process.
-    fn live(&self, index: usize, tell: &Sender<News>) -> Life {
-        let _ = tell.send(News::Begun(index));
-        let name = &self.tests[index].name;
-        match self.in_container(name, tell) {
-            Ok(life) => life,
-            Err(error) => match error.not_executed() {
-                // That is the test's own fault.
-                Some(code) => Life {
-                    exit: Some(Exit::Code(code)),
-                    note: Some(event::in_words(&error)),
-                    ..Life::default()
-                },
-                None => Life {
-                    fault: Some(error),
-                    ..Life::default()
-                },
-            },
-        }
-    }
-
-    fn in_container(&self, name: &str, tell: &Sender<News>) -> Result<Life, RunError> {
-        let program = Program {
-            words: self.args(name),
-            test: name.to_owned(),
-        };
-        let pipe = || {
-            let (ours, theirs) = io::pipe()?;
-            if let Some((uid, gid)) = self.fixture.owner() {
-                // So that it can be opened by name (`/dev/stdout`).
-                std::os::unix::fs::fchown(&theirs, Some(uid), Some(gid))?;
-            }
-            let (ended, end) = io::pipe()?;
-            Ok((ours, theirs, ended, end))
-        };
-        let (ours, theirs, ended, end) = pipe().map_err(RunError::Output)?;
-        let null = File::open("/dev/null").map_err(RunError::Output)?;
-        let mut frame = Frame::new(name, self.serial);
-        if self.options.format == Format::Terse {
-            frame = frame.without_name();
-        }
-        let (outcome, read) = thread::scope(|scope| {
-            let reader = scope.spawn(|| {
-                let mut kept = Kept::default();
-                let read = read_until(ours, &ended, |bytes| {
-                    kept.add(bytes);
-                    let shown = frame.feed(bytes);
-                    if !shown.is_empty() {
-                        let _ = tell.send(News::Printed(shown));
-                    }
-                });
-                (read, kept)
-            });
-            let stdio = [&null as &dyn AsFd, &theirs, &io::stderr()];
-            let outcome = self.fixture.run(&program, stdio, self.stop);
-            drop(end);
-            (outcome, reader.join())
-        });
-        let (read, kept) = read.expect("a reader that doesn't panic");
-        read.map_err(RunError::Output)?;
-        let named = frame.has_named();
-        let (rest, verdict) = frame.finish();
-        if !rest.is_empty() && verdict.is_some() {
-            let _ = tell.send(News::Printed(rest.clone()));
-        }
-        let exit = outcome?;
-        let note = match (&verdict, exit) {
-            _ if knows_no_test(&kept.0) => {
-                Some("the binary lists this test, but runs none of its name".to_owned())
-            }
-            (_, Exit::Signal(signal)) => {
-                Some(format!("the test was ended by {}", signal_name(signal)))
-            }
-            (None, Exit::Code(code)) if code != 0 => {
-                Some(format!("the test's process exited with code {code}"))
-            }
-            _ => None,
-        };
-        Ok(Life {
-            exit: Some(exit),
-            verdict,
-            named,
-            printed: rest,
-            note,
-            fault: None,
-        })
-    }
-}
-
-/// The first of what a process printed.
-#[derive(Debug, Default)]
-struct Kept(Vec<u8>);
-
-impl Kept {
-    const MOST: usize = 4096;
-
-    fn add(&mut self, bytes: &[u8]) {
-        let room = Self::MOST.saturating_sub(self.0.len());
-        self.0.extend_from_slice(&bytes[..bytes.len().min(room)]);
-    }
-}
-
-fn signal_name(signal: i32) -> String {
-    nix::sys::signal::Signal::try_from(signal).map_or_else(
-        |_| format!("signal {signal}"),
-        |known| format!("signal {signal} ({known})"),
-    )
-}
-
-/// Reads until `ended` is closed and what is in the pipe then: others that the program started may hold its other
-/// end for longer.
-fn read_until(
-    mut pipe: PipeReader,
-    ended: &PipeReader,
-    mut take: impl FnMut(&[u8]),
-) -> io::Result<()> {
-    let mut buffer = vec![0; 64 * 1024];
-    loop {
-        let mut fds = [
-            PollFd::new(pipe.as_fd(), PollFlags::POLLIN),
-            PollFd::new(ended.as_fd(), PollFlags::POLLIN),
-        ];
-        match poll(&mut fds, PollTimeout::NONE) {
-            Ok(_) | Err(nix::errno::Errno::EINTR) => {}
-            Err(errno) => return Err(errno.into()),
-        }
-        let ready = |fd: &PollFd<'_>| fd.revents().is_some_and(|events| !events.is_empty());
-        if ready(&fds[0]) {
-            match pipe.read(&mut buffer)? {
-                0 => return Ok(()),
-                length => take(&buffer[..length]),
-            }
-        } else if ready(&fds[1]) {
-            return Ok(());
-        }
     }
 }

@@ -20,6 +20,7 @@ mod config;
 mod each;
 mod fixture;
 mod frame;
+mod life;
 mod names;
 mod options;
 mod seen;
