@@ -112,9 +112,9 @@ impl Server {
         &self.socket
     }
 
-    /// How many containers are parked.
-    pub fn parked(&self) -> usize {
-        self.shared.pool.parked()
+    /// The pool.
+    pub fn pool(&self) -> &Pool {
+        &self.shared.pool
     }
 
     /// Serves until it is ordered to stop, or `ended` is readable. Then all its connections are closed, and their

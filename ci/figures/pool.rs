@@ -15,7 +15,7 @@ use postgres::NoTls;
 use crate::fixture::{Fixture, client, port};
 use crate::table::{Samples, Table, Target};
 
-/// How many are kept ready; a test takes one when that many are, so that what is measured is the handing over.
+/// How many are kept ready; a test takes one when that many are and the pool is at rest: handing over is measured.
 const READY: usize = 4;
 
 pub(crate) fn pool(fixture: &Fixture, table: &mut Table) -> anyhow::Result<()> {
@@ -74,7 +74,7 @@ fn in_process(
     let pool = Pool::new(budget)?;
     pool.expect(&order, rounds + READY);
     for _ in 0..rounds {
-        while pool.parked() < READY {
+        while pool.parked() < READY || !pool.is_at_rest() {
             std::thread::sleep(Duration::from_millis(1));
         }
         let begun = Instant::now();
@@ -113,7 +113,7 @@ fn over_the_socket(
                 .collect::<anyhow::Result<_>>()?;
             drop(first);
             for _ in 0..rounds {
-                while server.parked() < READY {
+                while server.pool().parked() < READY || !server.pool().is_at_rest() {
                     std::thread::sleep(Duration::from_millis(1));
                 }
                 let begun = Instant::now();

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::budget::Budget;
 use crate::container::{ContainerError, Live, Order};
@@ -16,6 +17,9 @@ pub(super) struct Lanes {
     /// Who waits, in the order in which they asked.
     queue: VecDeque<Ticket>,
     last_ticket: u64,
+    /// How many parked containers are being used for the first time.
+    warming: usize,
+    last_served: Option<Instant>,
     closed: bool,
 }
 
@@ -125,6 +129,7 @@ impl Lanes {
     /// A caller leaves the queue and has a container, or starts one.
     fn serve(&mut self, ticket: Ticket) {
         self.give_up(ticket);
+        self.last_served = Some(Instant::now());
         self.occupied += 1;
         let lane = &mut self.all[ticket.lane];
         lane.in_use += 1;
@@ -179,6 +184,14 @@ impl Lanes {
         self.occupied -= 1;
     }
 
+    /// For how long starters leave the processors, and this process's memory that a start has to map anew, to who was
+    /// just served: a test's first use of its container is over soon. Where nothing is parked, they don't.
+    pub(super) fn grace(&self) -> Option<Duration> {
+        const GRACE: Duration = Duration::from_millis(5);
+        let since = self.last_served.filter(|_| self.parked() > 0)?.elapsed();
+        GRACE.checked_sub(since).filter(|left| !left.is_zero())
+    }
+
     /// Reserves a place for a container that should be parked, and says for which order and lane.
     pub(super) fn begin(&mut self, budget: &Budget) -> Option<(usize, Order)> {
         if self.closed || self.room(budget) == 0 {
@@ -221,11 +234,24 @@ impl Lanes {
         });
         let (state, parked) = cold.next()?;
         parked.warm = true;
+        self.warming += 1;
         let address = |engine: &Arc<dyn Engine>| {
             let folder = parked.live.reach(&engine.place().sockets());
             (Arc::clone(engine), Address::Socket(folder))
         };
         Some(state.services.iter().map(address).collect())
+    }
+
+    /// A parked container was used.
+    pub(super) fn warmed(&mut self) {
+        self.warming -= 1;
+    }
+
+    /// Whether nothing is under way, and nothing left to be done for what is parked.
+    pub(super) fn at_rest(&self) -> bool {
+        let mut parked = self.all.iter().flat_map(|lane| &lane.parked);
+        let under_way = self.warming + self.starting();
+        under_way == 0 && parked.all(|parked| parked.warm)
     }
 
     /// A container that should be parked was started, or not; gives back what can't be parked any more.

@@ -200,6 +200,11 @@ impl Pool {
         }
     }
 
+    /// Whether nothing is being started or used for the first time: what is parked is as ready as it gets.
+    pub fn is_at_rest(&self) -> bool {
+        self.shared.lanes().at_rest()
+    }
+
     /// How many containers are parked.
     pub fn parked(&self) -> usize {
         self.shared.lanes().parked()
@@ -229,6 +234,10 @@ impl Shared {
         if lanes.is_closed() {
             return false;
         }
+        if let Some(left) = lanes.grace() {
+            drop(self.wait(lanes, left));
+            return true;
+        }
         let Some((lane, order)) = lanes.begin(&self.budget) else {
             self.idle(lanes);
             return true;
@@ -251,6 +260,7 @@ impl Shared {
             for (engine, address) in services {
                 engine.warm(&address);
             }
+            self.lanes().warmed();
             return;
         }
         let mut lanes = self.wait(lanes, WATCH_MEMORY_EVERY);
