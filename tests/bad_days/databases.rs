@@ -103,6 +103,23 @@ fn a_server_that_never_listens_can_be_interrupted_and_leaves_nothing() {
 }
 
 #[test]
+fn a_server_that_never_listens_is_given_up_after_a_minute_with_its_last_words() {
+    if !postgres() {
+        return;
+    }
+    let project = with_server(
+        "case \"$*\" in *listen_addresses*) echo it hangs >&2; exec sleep 1000 ;; esac; exec $REAL/postgres \"$@\"",
+    );
+    project
+        .run(&["run"])
+        .code(101)
+        .says("it was not ready within 60s")
+        .says("it hangs")
+        .says("is the machine overloaded?");
+    project.leaves_nothing();
+}
+
+#[test]
 fn a_server_that_dies_in_a_run_is_no_verdict_on_the_tests() {
     if !postgres() {
         return;
