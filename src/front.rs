@@ -206,10 +206,9 @@ impl Snapshot {
     ) -> Result<Container, Error> {
         match &self.copies {
             Source::Here(built, here) => {
-                let live = match (built.is_served(), more) {
-                    (false, _) => None,
-                    (true, false) => Some(here.pool()?.take(&built.order, stop)?),
-                    (true, true) => Some(here.pool()?.take_another(&built.order, stop)?),
+                let live = match built.is_served() {
+                    false => None,
+                    true => Some(here.pool()?.take_for(&built.order, more, stop)?),
                 };
                 let file = match built.frozen {
                     Some(_) => Some(self.sqlite_file()?),

@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::spec::{self, SpecError};
+
 /// The table `[package.metadata.cowherd]` of a `Cargo.toml`, or the same value of what `cargo metadata` prints.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -37,6 +39,19 @@ impl Metadata {
     /// ```
     pub fn spec_of(&self, folder: &Path) -> Option<PathBuf> {
         self.file.as_ref().map(|file| folder.join(file))
+    }
+
+    /// The spec of the package in `folder`: the one that is `named`, else the one that the package names, else the
+    /// nearest from its folder upwards.
+    ///
+    /// # Errors
+    /// When none is named and there is none.
+    pub fn spec_for(&self, folder: &Path, named: Option<&Path>) -> Result<PathBuf, SpecError> {
+        let named = named.map(Path::to_owned);
+        match named.or_else(|| self.spec_of(folder)) {
+            Some(file) => Ok(file),
+            None => spec::find(folder),
+        }
     }
 }
 

@@ -29,6 +29,7 @@ use crate::schedule::{self, Stop};
 use crate::spec::{self, Service, Spec};
 use crate::store::{History, Store, TestResult};
 
+pub(crate) use cases::enforceable;
 pub use cases::{default_jobs, test_environment};
 pub use error::ProjectError;
 
@@ -169,6 +170,21 @@ impl Project {
         }
         let plan = plan::plan(&self.spec, wanted, &|service| engines.identity(service))?;
         Ok((plan, engines))
+    }
+
+    /// As [`Project::prepare`], for the one snapshot of that name.
+    ///
+    /// # Errors
+    /// As [`Project::prepare`]; within, why the snapshot can't be built.
+    pub fn prepare_one(
+        &self,
+        name: &str,
+        stop: &Stop,
+        sink: &mut dyn FnMut(Event),
+    ) -> Result<Result<Arc<State>, BuildError>, ProjectError> {
+        let mut prepared = self.prepare(&[name], stop, sink)?;
+        let (_, state) = prepared.pop().expect("an answer for every name");
+        Ok(state)
     }
 
     /// Builds what is missing of the snapshots `wanted`, and tells `sink` about it.

@@ -20,7 +20,7 @@ const RANKS: &[(&str, u8)] = &[
     ("spec", 1),
     ("sandbox", 1),
     ("migrate", 1),
-    ("package", 1),
+    ("package", 2),
     ("plan", 2),
     ("store", 2),
     ("engine", 2),

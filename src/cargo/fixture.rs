@@ -16,7 +16,6 @@ use crate::pool::client::{Client, ClientError, POOL};
 use crate::pool::protocol::{self, Inside};
 use crate::pool::{Budget, Pool};
 use crate::project::{self, Project, ProjectError};
-use crate::sandbox::cgroup::Limits;
 use crate::sandbox::{Command, Exit, Identity, SandboxError};
 use crate::schedule::Stop;
 
@@ -281,9 +280,7 @@ impl Source {
         sink: &mut dyn FnMut(Event),
     ) -> Result<Self, FixtureError> {
         let project = Project::open(Some(&wanted.file))?;
-        let mut prepared = project.prepare(&[&wanted.snapshot], stop, sink)?;
-        let (_, state) = prepared.pop().expect("an answer for every name");
-        let state = state?;
+        let state = project.prepare_one(&wanted.snapshot, stop, sink)??;
         let snapshots = &project.spec().snapshots;
         let known = snapshots.iter().find(|known| known.name == wanted.snapshot);
         let limits = known.map(|known| known.limits).unwrap_or_default();
@@ -297,11 +294,7 @@ impl Source {
             project: ProjectFiles::Host,
             shown: [&host.shown[..], &shown(binary)].concat(),
             shared: shared(folder, binary),
-            limits: Limits {
-                memory: limits.memory,
-                pids: limits.pids,
-                cpus: limits.cpus,
-            },
+            limits: project::enforceable(limits),
         };
         Ok(Self::Own {
             order: Box::new(order),

@@ -52,13 +52,7 @@ pub fn wanted(
     named: Option<&Path>,
 ) -> Result<Option<Wanted>, WantedError> {
     let metadata = package::metadata(folder)?.unwrap_or_default();
-    let file = match named
-        .map(Path::to_owned)
-        .or_else(|| metadata.spec_of(folder))
-    {
-        Some(file) => Ok(file),
-        None => spec::find(folder),
-    };
+    let file = metadata.spec_for(folder, named);
     if let Some(snapshot) = metadata.snapshot {
         let file = file.map_err(ProjectError::from)?;
         return Ok(Some(Wanted { snapshot, file }));

@@ -71,6 +71,11 @@ impl Postgres {
         exec
     }
 
+    /// Its Unix socket, where it makes it in this folder.
+    fn socket_in(&self, folder: &Path) -> PathBuf {
+        folder.join(format!(".s.PGSQL.{}", self.settings.port))
+    }
+
     fn variables(&self, database: &str, address: &Address) -> Vec<(String, String)> {
         let own = self.settings.port;
         let (host, port) = match address {
@@ -219,7 +224,7 @@ impl Engine for Postgres {
         Some(Server {
             exec,
             ready_line: "database system is ready to accept connections",
-            socket: sockets.join(format!(".s.PGSQL.{}", self.settings.port)),
+            socket: self.socket_in(&sockets),
             // "Fast shutdown" (postgres(1)): clients are disconnected, a checkpoint is made.
             stop_signal: SIGINT,
             ready_within: Duration::from_secs(60),
@@ -317,8 +322,7 @@ impl Engine for Postgres {
         let Address::Socket(folder) = address else {
             return;
         };
-        let socket = folder.join(format!(".s.PGSQL.{}", self.settings.port));
-        if let Err(error) = converse(&socket, USER, &self.database) {
+        if let Err(error) = converse(&self.socket_in(folder), USER, &self.database) {
             tracing::debug!(%error, "can't warm a server that waits");
         }
     }

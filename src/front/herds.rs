@@ -31,11 +31,8 @@ impl Cowherd {
             return Self::open_file(Path::new(&file));
         }
         let metadata = package::metadata(folder)?.unwrap_or_default();
-        let file = match metadata.spec_of(folder) {
-            Some(file) => file,
-            None => spec::find(folder).map_err(ProjectError::from)?,
-        };
-        Self::open_file(&file)
+        let file = metadata.spec_for(folder, None);
+        Self::open_file(&file.map_err(ProjectError::from)?)
     }
 
     /// The snapshot that the spec gives to the package of this name, under `packages:`.

@@ -119,9 +119,7 @@ impl Here {
                 told(event);
             }
         };
-        let mut prepared = self.project.prepare(&[name], &stop, &mut sink)?;
-        let (_, state) = prepared.pop().expect("an answer for every name");
-        let state = state?;
+        let state = self.project.prepare_one(name, &stop, &mut sink)??;
         Ok(Arc::new(Built {
             frozen: frozen_file(&state),
             order: Order {

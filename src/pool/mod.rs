@@ -111,13 +111,7 @@ impl Pool {
         self.shared.changed.notify_all();
     }
 
-    /// Nobody asks for `order` any more: what is parked for it is taken apart.
-    pub fn forget(&self, order: &Order) {
-        let parked = self.shared.lanes().forget(|known| known == order);
-        self.shared.bury(parked);
-    }
-
-    /// Nobody asks for copies of `state` any more.
+    /// Nobody asks for copies of `state` any more: what is parked of it is taken apart.
     pub fn forget_copies_of(&self, state: &Arc<State>) {
         let parked = self
             .shared
@@ -136,26 +130,18 @@ impl Pool {
         order: &Order,
         stop: Option<BorrowedFd<'_>>,
     ) -> Result<Handed, ContainerError> {
-        self.hand_over(order, false, stop)
+        self.take_for(order, false, stop)
     }
 
-    /// As [`Pool::take`] for one who holds a container already, and would wait for itself in the end if it had
+    /// As [`Pool::take`] for one who may hold others already, `more`, and would wait for itself in the end if it had
     /// to wait for a place: it is served beyond the budget.
     ///
     /// # Errors
     /// As [`Pool::take`].
-    pub fn take_another(
+    pub(crate) fn take_for(
         &self,
         order: &Order,
-        stop: Option<BorrowedFd<'_>>,
-    ) -> Result<Handed, ContainerError> {
-        self.hand_over(order, true, stop)
-    }
-
-    fn hand_over(
-        &self,
-        order: &Order,
-        beyond: bool,
+        more: bool,
         stop: Option<BorrowedFd<'_>>,
     ) -> Result<Handed, ContainerError> {
         let shared = &self.shared;
@@ -177,7 +163,7 @@ impl Pool {
                 // It died while nobody looked: another one takes its place.
                 break Some(live);
             }
-            if let Turn::Start { in_place_of } = lanes.turn(ticket, beyond, &shared.budget) {
+            if let Turn::Start { in_place_of } = lanes.turn(ticket, more, &shared.budget) {
                 drop(lanes);
                 break in_place_of;
             }

@@ -13,7 +13,7 @@ use crate::pool::{Budget, Pool};
 use crate::sandbox::cgroup::{Limits, available_memory};
 use crate::sandbox::{Command, Identity, SandboxError};
 use crate::schedule::{Case, Scheduled, Stop};
-use crate::spec::{Files, Test, TestKind};
+use crate::spec::{self, Files, Test, TestKind};
 
 /// How long an attempt may take when neither the spec nor the command line says so.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(600);
@@ -212,14 +212,19 @@ fn case(
             project: project_files(test),
             shown,
             shared: Vec::new(),
-            limits: Limits {
-                memory: limits.memory,
-                pids: limits.pids,
-                cpus: limits.cpus,
-            },
+            limits: enforceable(limits),
         },
         command,
         timeout: request.timeout.or(test.timeout).unwrap_or(TIMEOUT),
+    }
+}
+
+/// The limits of a spec, as cgroups take them.
+pub(crate) fn enforceable(limits: spec::Limits) -> Limits {
+    Limits {
+        memory: limits.memory,
+        pids: limits.pids,
+        cpus: limits.cpus,
     }
 }
 

@@ -168,10 +168,7 @@ impl Connection {
                 shared: inside.shared,
                 ..built.order.clone()
             };
-            let handed = match more {
-                true => self.shared.pool.take_another(&order, stop)?,
-                false => self.shared.pool.take(&order, stop)?,
-            };
+            let handed = self.shared.pool.take_for(&order, more, stop)?;
             let address = Address {
                 id: self.last,
                 pid: Some(handed.pid()),

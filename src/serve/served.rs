@@ -73,39 +73,34 @@ impl Shared {
         // While a snapshot is built, whoever asks for the same project waits for it. A panic in a build leaves
         // what was seen before.
         let mut served = served.lock().unwrap_or_else(PoisonError::into_inner);
-        let here = match &served.here {
+        let opened = served.here.clone();
+        let here = match &opened {
             Some(here) => Arc::clone(here),
             None => self.open(spec)?,
         };
         served.here = Some(Arc::clone(&here));
         let name = here.one_name(snapshot)?;
-        let found = match served.seen.get(&name) {
-            Some((built, at)) if !self.options.watches || at.elapsed() < FRESH => {
-                let built = Arc::clone(built);
-                return Ok(Found { name, here, built });
-            }
+        let known = served.seen.get(&name);
+        if let Some((built, at)) = known
+            && (!self.options.watches || at.elapsed() < FRESH)
+        {
+            let built = Arc::clone(built);
+            return Ok(Found { name, here, built });
+        }
+        // One that was opened for this very request is as new as can be.
+        let now = match opened {
+            Some(_) if self.options.watches => self.open(spec)?,
+            _ => Arc::clone(&here),
+        };
+        let built = now.snapshot(&name)?;
+        let (here, built) = match known {
+            Some((known, _)) if built.is_same(known) => (here, Arc::clone(known)),
             Some((known, _)) => {
-                let now = self.open(spec)?;
-                let built = now.snapshot(&name)?;
-                if built.is_same(known) {
-                    (here, Arc::clone(known))
-                } else {
-                    self.pool.forget_copies_of(&known.order.state);
-                    (now, built)
-                }
-            }
-            // What could not be built may have been mended since.
-            None if self.options.watches => {
-                let now = self.open(spec)?;
-                let built = now.snapshot(&name)?;
+                self.pool.forget_copies_of(&known.order.state);
                 (now, built)
             }
-            None => {
-                let built = here.snapshot(&name)?;
-                (here, built)
-            }
+            None => (now, built),
         };
-        let (here, built) = found;
         served.here = Some(Arc::clone(&here));
         let seen = (Arc::clone(&built), Instant::now());
         served.seen.insert(name.clone(), seen);
