@@ -132,16 +132,12 @@ impl Project {
             .args(args)
             .current_dir(self.folder())
             .stdin(Stdio::null());
-        let own = [
-            "CI",
-            "NO_COLOR",
-            "CLICOLOR_FORCE",
-            "COLUMNS",
-            "COWHERD_LOG",
-            "COWHERD_POOL",
-            "COWHERD_REQUIRE",
-        ];
-        for name in own {
+        for name in ["CI", "NO_COLOR", "CLICOLOR_FORCE", "COLUMNS"] {
+            command.env_remove(name);
+        }
+        // Whatever these say to the tests, or to who runs them, is not the program's.
+        let own = std::env::vars_os().map(|(name, _)| name);
+        for name in own.filter(|name| name.as_encoded_bytes().starts_with(b"COWHERD_")) {
             command.env_remove(name);
         }
         command.env("COWHERD_STORE", self.store());
