@@ -27,7 +27,9 @@ proptest! {
 
     #[test]
     fn an_include_is_found_after_any_closed_string(inner in "[^'\\\\]{0,20}") {
-        // Whatever stands in a string and in a comment, the command after them is seen, once.
+        // Whatever stands in a string and in a comment, the command after them is seen, once: in a
+        // dollar-quoted string that is anything but its own tag.
+        prop_assume!(!inner.contains("$q$"));
         let comment = inner.replace(['/', '*'], "");
         let values = format!("'{inner}', $q${inner}$q$, a$q, E'\\'{inner}', 'E', \"{}\"", inner.replace('"', ""));
         let text = format!("SELECT {values}, ({values});\nINSERT INTO t VALUES ({values});\n/* {comment} */\n\\i a.sql\n");
