@@ -26,7 +26,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::container::ContainerError;
-use crate::engine::sqlite_mapped::{SqliteCopy, private_copy};
+use crate::engine::private_copy;
+#[cfg(feature = "sqlite")]
+use crate::engine::sqlite_mapped::SqliteCopy;
 use crate::pool::client::{Client, POOL};
 use crate::pool::protocol::Wanted;
 use crate::project::{Project, ProjectError};
@@ -230,6 +232,7 @@ impl Snapshot {
     ///
     /// # Errors
     /// [`Error::NoFile`] when the snapshot's first service isn't a file; when it can't be mapped.
+    #[cfg(feature = "sqlite")]
     pub fn sqlite(&self) -> Result<SqliteCopy, Error> {
         let (file, _kept) = self.frozen_file()?;
         Ok(SqliteCopy::of(&file).map_err(ContainerError::from)?)

@@ -51,6 +51,7 @@ pub mod units;
 pub use diesel_2;
 #[cfg(feature = "postgres")]
 pub use postgres;
+#[cfg(feature = "sqlite")]
 pub use rusqlite;
 #[cfg(feature = "sqlx-0_8")]
 pub use sqlx_0_8;
@@ -88,6 +89,7 @@ pub use tokio_postgres;
 #[cfg(feature = "macros")]
 pub use cowherd_macros::test;
 
+#[cfg(feature = "sqlite")]
 pub use engine::sqlite_mapped::SqliteCopy;
 pub use front::{
     Container, Cowherd, DatabaseFile, DatabaseUrl, Error, FromContainer, FromContainerAsync,

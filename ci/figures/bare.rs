@@ -17,6 +17,19 @@ use postgres::Client;
 
 use crate::fixture::{self, Fixture};
 
+/// What a server for all tests gets on top of a container's settings: nothing that it does for safety or for replication,
+/// more memory, and no checkpoint but those that it is asked for.
+pub(crate) const PEER: [&str; 8] = [
+    "shared_buffers=256MB",
+    "max_files_per_process=1000",
+    "wal_level=minimal",
+    "max_wal_senders=0",
+    "autovacuum=off",
+    "checkpoint_timeout=1h",
+    "max_wal_size=4GB",
+    "log_checkpoints=off",
+];
+
 /// A running server.
 pub(crate) struct Bare {
     child: Child,
@@ -103,20 +116,30 @@ impl Bare {
         fixture::client(&self.sockets, self.port, database)
     }
 
+    /// Where clients find a database of it.
+    pub(crate) fn url(&self, database: &str) -> anyhow::Result<String> {
+        let sockets = text(&self.sockets)?.replace('/', "%2F");
+        Ok(format!(
+            "postgres://postgres@{sockets}:{}/{database}",
+            self.port
+        ))
+    }
+
+    pub(crate) fn pid(&self) -> i32 {
+        self.child.id() as i32
+    }
+
     /// Ends the server and waits for it: "immediate shutdown", with no last checkpoint (postgres(1)).
     pub(crate) fn stop(self) -> anyhow::Result<()> {
         // The rest is done by `drop`.
-        Ok(kill(
-            Pid::from_raw(self.child.id() as i32),
-            Signal::SIGQUIT,
-        )?)
+        Ok(kill(Pid::from_raw(self.pid()), Signal::SIGQUIT)?)
     }
 }
 
 impl Drop for Bare {
     fn drop(&mut self) {
         // A server that was killed outright would leave its shared memory.
-        let _ = kill(Pid::from_raw(self.child.id() as i32), Signal::SIGQUIT);
+        let _ = kill(Pid::from_raw(self.pid()), Signal::SIGQUIT);
         let _ = self.child.wait();
     }
 }

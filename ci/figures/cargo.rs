@@ -31,7 +31,7 @@ fn cargo_program() -> OsString {
     std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
 }
 
-fn cargo(folder: &Path, args: &[&str]) -> Command {
+pub(crate) fn cargo(folder: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(cargo_program());
     command.args(args).current_dir(folder);
     command.env("CARGO_TARGET_DIR", folder.join("target"));
@@ -45,7 +45,7 @@ fn cowherd(folder: &Path, args: &[&str]) -> Command {
     command
 }
 
-fn run(command: &mut Command) -> anyhow::Result<()> {
+pub(crate) fn run(command: &mut Command) -> anyhow::Result<()> {
     let output = command
         .env_remove("RUST_TEST_THREADS")
         .stdin(Stdio::null())

@@ -9,25 +9,12 @@ use std::time::Instant;
 use anyhow::Context as _;
 use postgres::Client;
 
-use crate::bare::{self, Bare};
+use crate::bare::{self, Bare, PEER};
 use crate::fixture::{Fixture, TESTS, connect};
 use crate::table::{Samples, Table, Target};
 
 /// How many at once.
 const JOBS: [usize; 4] = [1, 2, 4, 8];
-
-/// What the one server gets on top of a container's settings: nothing that it does for safety or for replication,
-/// more memory, and no checkpoint but those that it is asked for.
-const PEER: [&str; 8] = [
-    "shared_buffers=256MB",
-    "max_files_per_process=1000",
-    "wal_level=minimal",
-    "max_wal_senders=0",
-    "autovacuum=off",
-    "checkpoint_timeout=1h",
-    "max_wal_size=4GB",
-    "log_checkpoints=off",
-];
 
 /// The tests, each changes what others rely on.
 struct Tests(Vec<String>);

@@ -10,6 +10,7 @@ mod pool;
 mod postgres;
 mod process;
 mod small;
+mod suite;
 mod table;
 
 use std::path::PathBuf;
@@ -55,7 +56,7 @@ struct Args {
 type Section = fn(&Fixture, &mut Table) -> anyhow::Result<()>;
 
 /// In the order of the table.
-const SECTIONS: [(&str, Section); 10] = [
+const SECTIONS: [(&str, Section); 11] = [
     ("start", postgres::start),
     ("cpu", postgres::cpu),
     ("memory", memory::memory),
@@ -66,6 +67,7 @@ const SECTIONS: [(&str, Section); 10] = [
     ("layers", small::layers),
     ("tests", concurrent::tests),
     ("cargo", cargo::cargo_tests),
+    ("suite", suite::suite),
 ];
 
 fn main() -> anyhow::Result<()> {

@@ -4,8 +4,10 @@ use std::fs;
 use std::thread;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use nix::sys::resource::{Usage, UsageWho, getrusage};
 use nix::sys::time::TimeValLike as _;
+use nix::unistd::{SysconfVar, sysconf};
 
 /// The processor time so far of this process and of all its descendants that were waited for, in milliseconds.
 pub(crate) fn cpu() -> anyhow::Result<f64> {
@@ -15,6 +17,26 @@ pub(crate) fn cpu() -> anyhow::Result<f64> {
     };
     let (own, children) = (UsageWho::RUSAGE_SELF, UsageWho::RUSAGE_CHILDREN);
     Ok(of(getrusage(own)?) + of(getrusage(children)?))
+}
+
+/// The processor time so far of a process, of its descendants, and of those that they waited for, in milliseconds
+/// (proc(5), `/proc/PID/stat`, fields 14 to 17).
+pub(crate) fn family_cpu(pid: i32) -> anyhow::Result<f64> {
+    let tick = sysconf(SysconfVar::CLK_TCK)?.context("the kernel has no clock tick")? as f64;
+    let mut ticks = 0;
+    for member in family(pid) {
+        // It may have ended meanwhile; its parent then has its time.
+        let Ok(text) = fs::read_to_string(format!("/proc/{member}/stat")) else {
+            continue;
+        };
+        // The second field, in parentheses, may have anything in it.
+        let fields = text.rsplit_once(") ").map_or("", |(_, rest)| rest);
+        let times = fields.split(' ').skip(11).take(4);
+        ticks += times
+            .filter_map(|time| time.parse::<u64>().ok())
+            .sum::<u64>();
+    }
+    Ok(ticks as f64 * 1e3 / tick)
 }
 
 /// The children of a process with one thread (proc(5), `/proc/PID/task/TID/children`).

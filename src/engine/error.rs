@@ -16,6 +16,14 @@ pub enum EngineError {
         /// The name.
         engine: String,
     },
+    /// Cowherd was built without the engine.
+    #[error("can't use {engine}: this program was built without it")]
+    LeftOut {
+        /// The engine.
+        engine: &'static str,
+        /// The feature of the crate that it is.
+        feature: &'static str,
+    },
     /// A program is in none of the usual places.
     #[error("can't find {program}: looked in {}", .looked.join(", "))]
     NotFound {
@@ -135,6 +143,9 @@ impl EngineError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Unknown { .. } => Some("the engines are `postgres` and `sqlite`".to_owned()),
+            Self::LeftOut { feature, .. } => Some(format!(
+                "give the dependency `cowherd` its feature `{feature}`, or let `cowherd cargo test` make the containers"
+            )),
             Self::NotFound { remedy, .. } => Some(remedy.clone()),
             Self::TooOld { .. } => {
                 Some("install a newer one, or name its folder with `bin_dir:`".to_owned())

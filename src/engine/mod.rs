@@ -30,15 +30,24 @@ pub mod postgres_script;
 mod postgres_seal;
 mod postgres_settings;
 mod postgres_warm;
+#[cfg(feature = "sqlite")]
 mod sqlite;
+#[cfg(feature = "sqlite")]
 pub mod sqlite_client;
+mod sqlite_copy;
+#[cfg(feature = "sqlite")]
 mod sqlite_file;
+#[cfg(feature = "sqlite")]
 mod sqlite_freeze;
+#[cfg(feature = "sqlite")]
 pub mod sqlite_mapped;
+#[cfg(feature = "sqlite")]
 mod sqlite_script;
+#[cfg(feature = "sqlite")]
 mod sqlite_split;
 
 pub use error::EngineError;
+pub use sqlite_copy::private_copy;
 
 /// One kind of database, set up for one service.
 pub trait Engine: Send + Sync + fmt::Debug {
@@ -298,7 +307,13 @@ pub fn for_services(services: &[Service]) -> Result<Vec<Box<dyn Engine>>, Engine
 fn on_port(service: &Service, port: u16) -> Result<Box<dyn Engine>, EngineError> {
     match service.engine.as_str() {
         postgres::KEY => Ok(Box::new(postgres::Postgres::new(service, port)?)),
+        #[cfg(feature = "sqlite")]
         sqlite::KEY => Ok(Box::new(sqlite::Sqlite::new(service)?)),
+        #[cfg(not(feature = "sqlite"))]
+        "sqlite" => Err(EngineError::LeftOut {
+            engine: "SQLite",
+            feature: "sqlite",
+        }),
         null::KEY => Ok(Box::new(null::Null::new(service))),
         other => Err(EngineError::Unknown {
             engine: other.to_owned(),

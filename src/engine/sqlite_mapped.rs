@@ -45,7 +45,7 @@ use super::sqlite_file::{Frozen, ROLLBACK, VERSIONS};
 use super::sqlite_script::library;
 use crate::units;
 
-pub use super::sqlite_file::private_copy;
+pub use super::sqlite_copy::private_copy;
 
 /// What a copy can grow by at least, unless told otherwise. It is address space only.
 const GROWTH: u64 = 64 << 20;

@@ -20,6 +20,7 @@ use std::thread;
 use futures::channel::oneshot;
 
 use super::{Container, Error, SqliteFile};
+#[cfg(feature = "sqlite")]
 use crate::engine::sqlite_mapped::SqliteCopy;
 
 /// A project with its snapshots: [`crate::Cowherd`] for async callers.
@@ -114,6 +115,7 @@ impl Snapshot {
     ///
     /// # Errors
     /// As [`crate::Snapshot::sqlite`].
+    #[cfg(feature = "sqlite")]
     pub fn sqlite(&self) -> Result<SqliteCopy, Error> {
         self.0.sqlite()
     }

@@ -84,6 +84,10 @@ impl Error {
         Self::Other(error.into().into())
     }
 
+    #[cfg_attr(
+        not(feature = "sqlite"),
+        allow(dead_code, reason = "each feature that brings a client uses it")
+    )]
     pub(super) fn connect(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Connect(error.into().into())
     }

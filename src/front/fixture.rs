@@ -4,6 +4,7 @@
 mod diesel;
 #[cfg(feature = "postgres")]
 mod postgres;
+#[cfg(feature = "sqlite")]
 mod sqlite;
 #[cfg(any(feature = "sqlx-0_8", feature = "sqlx-0_9"))]
 mod sqlx;
@@ -14,7 +15,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
-use super::{Container, Error, Snapshot};
+use super::{Container, Error, Snapshot, SqliteFile};
 
 /// A type that an argument of a [`#[cowherd::test]`](macro@crate::test) can have.
 ///
@@ -25,8 +26,8 @@ use super::{Container, Error, Snapshot};
 /// | [`Container`] | the container | |
 /// | [`DatabaseUrl`] | the address of its first service | |
 /// | [`DatabaseFile`] | the path of its SQLite file | |
-/// | [`SqliteCopy`](crate::SqliteCopy) | a SQLite connection in this process, without a container; only alone | |
-/// | [`rusqlite::Connection`](crate::rusqlite::Connection) | alone, the same; else a connection to the container's file | |
+/// | `SqliteCopy` | a SQLite connection in this process, without a container; only alone | `sqlite` |
+/// | `rusqlite::Connection` | alone, the same; else a connection to the container's file | `sqlite` |
 /// | [`SqliteFile`](crate::SqliteFile) | a SQLite file, without a container; only alone | |
 /// | `postgres::Client` | a connection; not in async tests | `postgres` |
 /// | `tokio_postgres::Client` | a connection, in async tests | `tokio-postgres-0_7` |
@@ -210,5 +211,15 @@ impl FromContainer for DatabaseFile {
         let file = container.file().map(Path::to_owned);
         file.map(Self)
             .ok_or_else(|| Error::NoFile(container.snapshot().to_owned()))
+    }
+}
+
+impl FromContainer for SqliteFile {
+    fn from_container(_container: &Container) -> Result<Self, Error> {
+        Err(Error::NotAlone("SqliteFile"))
+    }
+
+    fn without_container(snapshot: &Snapshot) -> Option<Result<Self, Error>> {
+        Some(snapshot.sqlite_file())
     }
 }

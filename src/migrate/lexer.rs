@@ -82,6 +82,7 @@ impl<L: Listener> Lexer<L> {
         }
     }
 
+    #[cfg(feature = "sqlite")]
     pub(crate) fn listener(&mut self) -> &mut L {
         &mut self.listener
     }
