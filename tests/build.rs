@@ -5,6 +5,7 @@ mod dumps;
 mod failures;
 mod keys;
 mod looks;
+mod prefix;
 
 use crate::support::Project;
 

@@ -253,6 +253,39 @@ fn the_same_content_in_another_folder_has_the_same_keys() {
 }
 
 #[test]
+fn a_set_of_migrations_has_a_key_for_each_of_its_prefixes() {
+    let project = shop().file("migrations/V3__c.sql", "CREATE TABLE c (x int);");
+    let cuts = |project: &Project| project.plan().snapshots[0].cuts();
+    let before = cuts(&project);
+    assert_eq!(before.len(), 7);
+    let places: Vec<_> = before.iter().map(|cut| (cut.step, cut.scripts)).collect();
+    assert_eq!(
+        places,
+        [(0, 0), (1, 0), (2, 1), (2, 2), (2, 3), (3, 3), (4, 0)]
+    );
+    let kept = |project: &Project| {
+        let after = cuts(project);
+        let kept = before
+            .iter()
+            .zip(&after)
+            .take_while(|(a, b)| a.key == b.key)
+            .count();
+        assert!(
+            before[kept..]
+                .iter()
+                .all(|cut| after.iter().all(|other| other.key != cut.key))
+        );
+        kept
+    };
+    project.write("migrations/V4__d.sql", "CREATE TABLE d (x int);");
+    assert_eq!(kept(&project), 5);
+    project.write("migrations/V3__c.sql", "CREATE TABLE c (y int);");
+    assert_eq!(kept(&project), 4);
+    project.write("migrations/V1__a.sql", "CREATE TABLE a (y int);");
+    assert_eq!(kept(&project), 2);
+}
+
+#[test]
 fn an_edit_changes_its_own_step_and_all_after_it() {
     let project = shop();
     let before = project.keys();

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use cowherd::digest::Digest;
 use cowherd::engine::Engine;
-use cowherd::plan::PlannedSnapshot;
+use cowherd::plan::{Cut, PlannedSnapshot};
 use cowherd::project::Project;
 use cowherd::store::{LayerFacts, SnapshotRecord};
 use cowherd::units::format_size;
@@ -28,10 +28,11 @@ pub(super) fn inspect(args: &args::Inspect) -> anyhow::Result<ExitCode> {
         // A plan has what was asked for.
         return Ok(ExitCode::SUCCESS);
     };
-    let keys: Vec<Digest> = planned.chain.iter().map(|step| step.key).collect();
+    let keys: Vec<Digest> = planned.cuts().iter().map(|cut| cut.key).collect();
     let inspected = Inspected {
         project: &project,
         planned,
+        cuts: planned.cuts(),
         from: snapshot.from.as_deref(),
         layers: project.store().look(&keys)?,
         record: project.store().snapshot(name, &project.spec().file)?,
@@ -52,6 +53,7 @@ pub(super) fn inspect(args: &args::Inspect) -> anyhow::Result<ExitCode> {
 struct Inspected<'a> {
     project: &'a Project,
     planned: &'a PlannedSnapshot,
+    cuts: Vec<Cut>,
     from: Option<&'a str>,
     layers: Vec<LayerFacts>,
     record: Option<SnapshotRecord>,
@@ -63,8 +65,32 @@ impl Inspected<'_> {
         self.layers.iter().map(|layer| layer.bytes).sum()
     }
 
+    /// How many steps are built to their end.
+    fn steps_done(&self) -> usize {
+        self.planned
+            .steps_in(self.layers.last().map_or(0, |l| l.through))
+    }
+
+    /// The layers that end in the step, the lowest first.
+    fn layers_of(&self, step: usize) -> Vec<&LayerFacts> {
+        self.layers
+            .iter()
+            .filter(|layer| self.cuts[layer.through - 1].step == step)
+            .collect()
+    }
+
+    fn state(&self, step: usize) -> String {
+        let planned = &self.planned.chain[step];
+        let last = self.layers_of(step).last().map(|layer| layer.through - 1);
+        match last.map(|last| self.cuts[last]) {
+            _ if step < self.steps_done() => "cached".to_owned(),
+            Some(cut) => format!("{} of {}", cut.scripts, planned.scripts().len()),
+            None => "missing".to_owned(),
+        }
+    }
+
     fn text(&self) -> String {
-        let (there, of) = (self.layers.len(), self.planned.chain.len());
+        let (there, of) = (self.steps_done(), self.planned.chain.len());
         let mut facts = Table::default();
         facts.row(["snapshot", &self.planned.name]);
         facts.row(["spec", &seen_from_here(&self.project.spec().file)]);
@@ -83,16 +109,24 @@ impl Inspected<'_> {
         let mut steps =
             Table::new(&["STEP", "STATE", "SIZE", "LAYER", "KEY", "WHAT"]).right(&[0, 2]);
         for (index, step) in self.planned.chain.iter().enumerate() {
-            let layer = self.layers.get(index);
+            let layers = self.layers_of(index);
             let label = match self.planned.services.len() {
                 1 => step.label.clone(),
                 _ => format!("{}: {}", step.service, step.label),
             };
+            let sizes = layers.iter().map(|layer| layer.bytes);
             steps.row([
                 (index + 1).to_string(),
-                (if layer.is_some() { "cached" } else { "missing" }).to_owned(),
-                layer.map_or("-".to_owned(), |layer| format_size(layer.bytes)),
-                layer.map_or("-".to_owned(), |layer| layer.digest.short()),
+                self.state(index),
+                match layers.is_empty() {
+                    true => "-".to_owned(),
+                    false => format_size(sizes.sum()),
+                },
+                match layers.as_slice() {
+                    [] => "-".to_owned(),
+                    [layer] => layer.digest.short(),
+                    [.., last] => format!("{} on {} more", last.digest.short(), layers.len() - 1),
+                },
                 step.key.short(),
                 label,
             ]);
@@ -115,16 +149,19 @@ impl Inspected<'_> {
 
     fn json(&self) -> Value {
         let steps = self.planned.chain.iter().enumerate().map(|(index, step)| {
-            let layer = self.layers.get(index);
+            let layers = self.layers_of(index);
+            let last = layers.last().filter(|_| index < self.steps_done());
+            let bytes = layers.iter().map(|layer| layer.bytes).sum::<u64>();
             json!({
                 "label": step.label,
                 "service": step.service,
                 "line": step.position.line,
                 "key": step.key.to_string(),
-                "cached": layer.is_some(),
-                "layer": layer.map(|layer| layer.digest.to_string()),
-                "bytes": layer.map(|layer| layer.bytes),
-                "last_used": layer.and_then(|layer| layer.last_used).map(timestamp),
+                "cached": index < self.steps_done(),
+                "layer": last.map(|layer| layer.digest.to_string()),
+                "layers": layers.iter().map(|layer| layer_json(layer)).collect::<Vec<_>>(),
+                "bytes": last.map(|_| bytes),
+                "last_used": last.and_then(|layer| layer.last_used).map(timestamp),
             })
         });
         let engines = self.engines.iter().map(|engine| {
@@ -140,11 +177,19 @@ impl Inspected<'_> {
             "spec": self.project.spec().file.to_string_lossy(),
             "from": self.from,
             "engines": engines.collect::<Vec<_>>(),
-            "built": self.layers.len() == self.planned.chain.len(),
+            "built": self.steps_done() == self.planned.chain.len(),
             "bytes": self.bytes(),
             "last_used": self.record.as_ref().map(|record| timestamp(record.last_used)),
             "steps": steps.collect::<Vec<_>>(),
-            "next": self.planned.chain.get(self.layers.len()).map(|step| &step.label),
+            "next": self.planned.chain.get(self.steps_done()).map(|step| &step.label),
         })
     }
+}
+
+fn layer_json(layer: &LayerFacts) -> Value {
+    json!({
+        "digest": layer.digest.to_string(),
+        "label": layer.label,
+        "bytes": layer.bytes,
+    })
 }

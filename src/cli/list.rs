@@ -25,6 +25,8 @@ struct Row {
     engines: Vec<String>,
     /// Its steps; `None` when they can't be told.
     steps: Option<usize>,
+    /// How many of them are built.
+    built: usize,
     layers: Vec<LayerFacts>,
     last_used: Option<SystemTime>,
 }
@@ -76,16 +78,18 @@ fn of_spec(project: &Project, name: &str, record: Option<SnapshotRecord>) -> any
         wanted: true,
         engines: Vec::new(),
         steps: None,
+        built: 0,
         layers: Vec::new(),
         last_used: record.map(|record| record.last_used),
     };
     match project.plan(&[name]) {
         Ok((plan, engines)) => {
             if let Some(planned) = plan.snapshot(name) {
-                let keys: Vec<Digest> = planned.chain.iter().map(|step| step.key).collect();
+                let keys: Vec<Digest> = planned.cuts().iter().map(|cut| cut.key).collect();
                 row.engines = served(planned, &engines);
-                row.steps = Some(keys.len());
+                row.steps = Some(planned.chain.len());
                 row.layers = project.store().look(&keys)?;
+                row.built = planned.steps_in(row.layers.last().map_or(0, |l| l.through));
             }
         }
         Err(error) => {
@@ -123,6 +127,7 @@ fn of_store(store: &Store, record: SnapshotRecord) -> anyhow::Result<Row> {
         wanted: false,
         engines,
         steps: Some(record.keys.len()),
+        built: layers.last().map_or(0, |layer| layer.through),
         layers,
         last_used: Some(record.last_used),
     })
@@ -134,7 +139,7 @@ impl Row {
     }
 
     fn is_built(&self) -> bool {
-        self.steps == Some(self.layers.len())
+        self.steps == Some(self.built)
     }
 
     fn bytes(&self) -> u64 {
@@ -188,13 +193,13 @@ fn table(rows: &[Row], chains: &[Vec<Digest>]) -> String {
     ])
     .right(&[3, 4, 5]);
     for row in rows {
-        let (there, known) = (row.layers.len(), !row.layers.is_empty());
+        let (there, known) = (row.built, !row.layers.is_empty());
         table.row([
             row.name.clone(),
             match row.steps {
                 None => "?",
                 Some(steps) if steps == there => "yes",
-                Some(_) if there > 0 => "partly",
+                Some(_) if known => "partly",
                 Some(_) => "no",
             }
             .to_owned(),
@@ -208,7 +213,7 @@ fn table(rows: &[Row], chains: &[Vec<Digest>]) -> String {
             },
             match row.steps {
                 None => "?".to_owned(),
-                Some(steps) if steps == there => steps.to_string(),
+                Some(steps) if steps == there => row.layers.len().to_string(),
                 Some(steps) => format!("{there} of {steps}"),
             },
             if known {

@@ -60,7 +60,6 @@ struct Copy {
     done: Copied,
     /// Whether block sharing is still worth a try: these two file systems either can or can't.
     reflink: bool,
-    root: bool,
 }
 
 impl Copy {
@@ -68,7 +67,6 @@ impl Copy {
         Self {
             done: Copied::default(),
             reflink: true,
-            root: is_root(),
         }
     }
 
@@ -88,7 +86,7 @@ impl Copy {
             let name = entry.on("list", from)?.file_name();
             self.entry(&from.join(&name), &to.join(&name))?;
         }
-        self.attributes(to, metadata)
+        attributes(to, metadata)
     }
 
     fn entry(&mut self, from: &Path, to: &Path) -> Result<(), DiskError> {
@@ -110,7 +108,7 @@ impl Copy {
                 return Err(io::Error::other("it is a device")).on("copy", from);
             }
         }
-        self.attributes(to, &metadata)
+        attributes(to, &metadata)
     }
 
     fn file(&mut self, from: &Path, to: &Path, metadata: &Metadata) -> Result<(), DiskError> {
@@ -131,26 +129,27 @@ impl Copy {
         self.done.bytes += metadata.len();
         Ok(())
     }
+}
 
-    fn attributes(&self, to: &Path, metadata: &Metadata) -> Result<(), DiskError> {
-        if self.root {
-            // Before the mode: a change of owner clears the set-user-id bits.
-            lchown(to, Some(metadata.uid()), Some(metadata.gid())).on("change the owner of", to)?;
-        }
-        if !metadata.is_symlink() {
-            let mode = Permissions::from_mode(metadata.mode() & 0o7777);
-            fs::set_permissions(to, mode).on("write", to)?;
-        }
-        let time = |seconds, nanoseconds| TimeSpec::new(seconds, nanoseconds);
-        utimensat(
-            AT_FDCWD,
-            to,
-            &time(metadata.atime(), metadata.atime_nsec()),
-            &time(metadata.mtime(), metadata.mtime_nsec()),
-            UtimensatFlags::NoFollowSymlink,
-        )
-        .on("write", to)
+/// Gives `to` the owner, mode and time that `metadata` tells; the owner only when the caller is root.
+pub(super) fn attributes(to: &Path, metadata: &Metadata) -> Result<(), DiskError> {
+    if is_root() {
+        // Before the mode: a change of owner clears the set-user-id bits.
+        lchown(to, Some(metadata.uid()), Some(metadata.gid())).on("change the owner of", to)?;
     }
+    if !metadata.is_symlink() {
+        let mode = Permissions::from_mode(metadata.mode() & 0o7777);
+        fs::set_permissions(to, mode).on("write", to)?;
+    }
+    let time = |seconds, nanoseconds| TimeSpec::new(seconds, nanoseconds);
+    utimensat(
+        AT_FDCWD,
+        to,
+        &time(metadata.atime(), metadata.atime_nsec()),
+        &time(metadata.mtime(), metadata.mtime_nsec()),
+        UtimensatFlags::NoFollowSymlink,
+    )
+    .on("write", to)
 }
 
 /// Copies what is data in `source`, and leaves its holes as holes (`lseek(2)`, `SEEK_DATA`).

@@ -6,6 +6,7 @@
 mod atomic;
 mod copy;
 mod lock;
+mod merge;
 mod remove;
 mod space;
 mod unnamed;
@@ -18,6 +19,7 @@ use std::path::{Path, PathBuf};
 pub use atomic::{place, sync_directory, sync_file_system, write_atomic};
 pub use copy::{Copied, can_reflink, copy_entry, copy_tree};
 pub use lock::{FileLock, LockMode, holder};
+pub use merge::{Below, merge_layers};
 pub use remove::remove_tree;
 pub use space::{FileSystem, file_system};
 pub use unnamed::unnamed_file;

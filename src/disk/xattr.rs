@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::OnceLock;
 
-use rustix::fs::{MemfdFlags, XattrFlags, fsetxattr, lgetxattr, memfd_create};
+use rustix::fs::{MemfdFlags, XattrFlags, fsetxattr, lgetxattr, lsetxattr, memfd_create};
 use rustix::io::Errno;
 
 use super::{Context as _, DiskError};
@@ -24,6 +24,17 @@ pub(super) fn is_opaque(path: &Path) -> Result<bool, DiskError> {
         }
     }
     Ok(false)
+}
+
+/// Marks the folder `to` as opaque in the way that `from` is.
+pub(super) fn copy_opaque(from: &Path, to: &Path) -> Result<(), DiskError> {
+    for name in OPAQUE {
+        let mut value = [0_u8; 8];
+        if matches!(lgetxattr(from, name, &mut value), Ok(1) if value[0] == b'y') {
+            lsetxattr(to, name, b"y", XattrFlags::empty()).on("write the attributes of", to)?;
+        }
+    }
+    Ok(())
 }
 
 /// Whether files in memory (tmpfs) take `user.` attributes, which an overlay needs of its writable layer:

@@ -61,6 +61,7 @@ impl<'a> Keys<'a> {
                 chain.push(PlannedStep {
                     key: key.finish(),
                     parent,
+                    prefixes: Vec::new(),
                     service: service.name.clone(),
                     label: step.label.clone(),
                     work: Work::Base(index),
@@ -80,27 +81,32 @@ impl<'a> Keys<'a> {
         };
         let parent = chain.last().map(|step| step.key);
         let identity = self.identity(service);
-        let key = start(kind(&step.kind), &identity, service, parent)
-            .field("database", service.database.as_bytes());
-        let key = with_settings(key, service);
+        let key = |parent| {
+            let key = start(kind(&step.kind), &identity, service, parent)
+                .field("database", service.database.as_bytes());
+            with_settings(key, service)
+        };
         let dialect = Dialect::of_engine(&service.engine);
         let mut made = match &step.kind {
-            StepKind::Migrate { tool, dir } => self.migrate(key, dir, tool.as_deref(), dialect),
-            StepKind::Sql(patterns) => self.sql(key, patterns, dialect),
+            StepKind::Migrate { tool, dir } => {
+                self.migrate(&key, parent, dir, tool.as_deref(), dialect)
+            }
+            StepKind::Sql(patterns) => self.sql(key(parent), patterns, dialect),
             StepKind::Run {
                 command,
                 inputs,
                 environment,
-            } => self.run(key, command, inputs, environment),
+            } => self.run(key(parent), command, inputs, environment),
         };
-        let errors = std::mem::take(&mut made.reads.errors).into_iter();
+        let errors = std::mem::take(&mut made.errors).into_iter();
         self.problems.extend(errors.map(|error| Problem {
             position: step.position,
             error,
         }));
         chain.push(PlannedStep {
-            key: made.reads.into_fields(made.key).finish(),
+            key: made.key,
             parent,
+            prefixes: made.prefixes,
             service: service.name.clone(),
             label: made.label,
             work: made.work,
@@ -117,38 +123,48 @@ impl<'a> Keys<'a> {
         identity
     }
 
+    /// Each migration's key goes on from that of the one before it.
     fn migrate(
         &mut self,
-        key: Labelled,
+        start: &dyn Fn(Option<Digest>) -> Labelled,
+        parent: Option<Digest>,
         dir: &Path,
         tool: Option<&str>,
         dialect: Option<Dialect>,
     ) -> Made {
-        let label = format!("migrate {}", dir.display());
-        let mut reads = Reads::default();
-        let mut scripts = Vec::new();
-        let mut key = key;
+        let mut made = Made {
+            key: start(parent).finish(),
+            prefixes: Vec::new(),
+            label: format!("migrate {}", dir.display()),
+            work: Work::Scripts(Vec::new()),
+            errors: Vec::new(),
+        };
         let path = normal(&self.folder.join(dir));
-        match migrate::discover(&path, tool, dialect.unwrap_or(Dialect::Postgres)) {
-            Ok(set) => {
-                key = key.field("tool", set.tool.name().as_bytes());
-                for migration in set.migrations {
-                    let transaction = migration.transaction;
-                    scripts.push(self.script(&migration.path, transaction, dialect, &mut reads));
-                    key = key.field("transaction", &[u8::from(transaction)]);
-                }
+        let set = match migrate::discover(&path, tool, dialect.unwrap_or(Dialect::Postgres)) {
+            Ok(set) => set,
+            Err(source) => {
+                let dir = dir.to_owned();
+                made.errors.push(InputError::Migrate { dir, source });
+                return made;
             }
-            Err(source) => reads.errors.push(InputError::Migrate {
-                dir: dir.to_owned(),
-                source,
-            }),
+        };
+        let (mut scripts, mut keys, mut last) = (Vec::new(), Vec::new(), parent);
+        for migration in set.migrations {
+            let mut reads = Reads::default();
+            let transaction = migration.transaction;
+            scripts.push(self.script(&migration.path, transaction, dialect, &mut reads));
+            let key = start(last)
+                .field("tool", set.tool.name().as_bytes())
+                .field("transaction", &[u8::from(transaction)]);
+            made.errors.append(&mut reads.errors);
+            let key = reads.into_fields(key).finish();
+            keys.push(key);
+            last = Some(key);
         }
-        Made {
-            key,
-            label,
-            work: Work::Scripts(scripts),
-            reads,
-        }
+        made.key = keys.pop().unwrap_or(made.key);
+        made.prefixes = keys;
+        made.work = Work::Scripts(scripts);
+        made
     }
 
     fn sql(&mut self, key: Labelled, patterns: &[String], dialect: Option<Dialect>) -> Made {
@@ -160,12 +176,7 @@ impl<'a> Keys<'a> {
             .map(|path| self.script(path, false, dialect, &mut reads))
             .collect();
         let label = format!("sql {}", patterns.join(" "));
-        Made {
-            key,
-            label,
-            work: Work::Scripts(scripts),
-            reads,
-        }
+        Made::whole(key, label, Work::Scripts(scripts), reads)
     }
 
     fn script(
@@ -220,12 +231,7 @@ impl<'a> Keys<'a> {
             argv,
             environment: environment.clone(),
         };
-        Made {
-            key,
-            label,
-            work,
-            reads,
-        }
+        Made::whole(key, label, work, reads)
     }
 
     /// The files below the spec's folder that a command line names, such as its own script: they
@@ -260,12 +266,26 @@ impl<'a> Keys<'a> {
 /// How much of a command a label shows.
 const LABEL: usize = 60;
 
-/// A step before its key is finished.
+/// What a step is, but for its place in the chain.
 struct Made {
-    key: Labelled,
+    key: Digest,
+    prefixes: Vec<Digest>,
     label: String,
     work: Work,
-    reads: Reads,
+    errors: Vec<InputError>,
+}
+
+impl Made {
+    /// A step that is done as a whole.
+    fn whole(key: Labelled, label: String, work: Work, mut reads: Reads) -> Self {
+        Self {
+            errors: std::mem::take(&mut reads.errors),
+            key: reads.into_fields(key).finish(),
+            prefixes: Vec::new(),
+            label,
+            work,
+        }
+    }
 }
 
 fn kind(kind: &StepKind) -> &'static str {

@@ -4,7 +4,12 @@
 //! version, the chain of steps before it, and the name and bytes of every file that the step reads.
 //! Names are relative to the spec's folder: the same content in another folder, or on another
 //! machine, has the same keys. Nothing is built or changed here.
+//!
+//! A set of migrations has a key for each of its prefixes ([`Cut`]): that of a file's end covers the files up to it
+//! and none after it. So a file that is added at the end leaves all keys before it as they were, and one that is
+//! edited changes its own and those that follow. Which of these states become layers is up to the builder.
 
+mod cut;
 mod error;
 mod files;
 mod key;
@@ -14,6 +19,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+pub use cut::Cut;
 pub use error::{InputError, PlanError, Problem};
 pub use tests::{CaseAction, CaseFile, PlannedTest, expand_each, tests};
 
@@ -72,10 +78,12 @@ pub struct PlannedSnapshot {
 /// One step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlannedStep {
-    /// The name of its layer.
+    /// The name of the state that it leads to.
     pub key: Digest,
     /// The key of the step before it.
     pub parent: Option<Digest>,
+    /// For a set of migrations the keys of the states on the way: after each script but the last.
+    pub prefixes: Vec<Digest>,
     /// The service that it goes to.
     pub service: String,
     /// The step in words: `migrate migrations`, `sql seed/*.sql`, `run ./load.sh`.

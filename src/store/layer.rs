@@ -1,14 +1,14 @@
 //! Sealed layers: finding them, and keeping them while they are in use.
 
-use std::fs;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::chain::KeyFile;
 use super::records::{self, LayerRecord};
 use super::{Inner, Store, StoreError, guard};
 use crate::digest::Digest;
-use crate::disk::{Context as _, FileLock, LockMode};
+use crate::disk::{FileLock, LockMode};
 
 /// A sealed layer that can't be removed while this value, or a clone of it, lives.
 #[derive(Debug, Clone)]
@@ -130,14 +130,7 @@ impl Store {
     /// When a file of the store can't be read. One that is there but makes no sense counts as
     /// absent: building the step again repairs it.
     pub fn find(&self, key: &Digest) -> Result<Option<Layer>, StoreError> {
-        let path = self.inner.key_path(key);
-        let text = match fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(e) if e.kind() == io::ErrorKind::InvalidData => return Ok(None),
-            Err(e) => return Err(e).on("read", &path)?,
-        };
-        let Some((digest, label)) = parse_key(&text) else {
+        let Some(KeyFile { digest, label }) = self.inner.key_file(key)? else {
             return Ok(None);
         };
         // Before the lock, so as not to leave a lock file for a layer that is not there.
@@ -146,7 +139,7 @@ impl Store {
         }
         let held = self.inner.hold(&digest)?;
         let found = self.inner.read_layer(&digest)?;
-        Ok(found.map(|record| Layer::new(&self.inner, *key, label, record, held)))
+        Ok(found.map(|record| Layer::new(&self.inner, *key, &label, record, held)))
     }
 
     /// As [`find`](Self::find), but only a layer that was built on `parent`.
@@ -164,22 +157,6 @@ impl Store {
     ) -> Result<Option<Layer>, StoreError> {
         let parent = parent.map(Layer::digest);
         Ok(self.find(key)?.filter(|layer| layer.parent() == parent))
-    }
-
-    /// The layers of a chain of steps, the lowest first, as far as they are there and fit on one
-    /// another; when that is fewer than `keys`, the next one must be built.
-    ///
-    /// # Errors
-    /// As `find`.
-    pub fn find_chain(&self, keys: &[Digest]) -> Result<Vec<Layer>, StoreError> {
-        let mut chain: Vec<Layer> = Vec::with_capacity(keys.len());
-        for key in keys {
-            match self.find_on(key, chain.last())? {
-                Some(layer) => chain.push(layer),
-                None => break,
-            }
-        }
-        Ok(chain)
     }
 
     /// Keeps `layers` for a container.

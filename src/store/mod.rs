@@ -40,6 +40,8 @@
 //!
 //! gc never removes a layer that one which stays lies on, and [`Store::find_on`] refuses a layer
 //! that was built on another parent: two builds of one step need not give the same bytes.
+//! [`Store::find_chain`] goes from the top down by what each layer says it lies on, so that a layer may stand for
+//! several steps.
 //!
 //! *Scratch* is made only below `scratch/OWNER` and only while `OWNER.lock` is held, which the
 //! kernel gives back however a process dies. [`Store::sweep`] removes what it can lock. No
@@ -49,6 +51,7 @@
 //!
 //! Locks are `flock(2)`, so a store must be on a file system of this machine.
 
+mod chain;
 mod draft;
 mod error;
 mod gc;

@@ -90,8 +90,9 @@ fn a_migration_that_fails_is_named_with_its_line() {
             .code(101)
             .says("migrations/2_two.sql: line 2: ")
             .says("ALTER TABLE missing ADD y integer");
+        // The migrations before it stay built.
         let base = if engine == "postgres" { 2 } else { 1 };
-        assert_eq!(project.count("keys"), base, "{engine}");
+        assert_eq!(project.count("keys"), base + 1, "{engine}");
         project.leaves_nothing();
         let project = project.file("migrations/2_two.sql", "INSERT INTO t VALUES (1);");
         project.run(&["build"]).code(0);

@@ -26,7 +26,7 @@ tests:
     .program("load.sh", "#!/bin/sh\n");
     let ended = project.run(&["build"]).code(101);
     assert_looks("build/fails.txt", &project, &ended.stderr);
-    assert_eq!(ended.stdout, "shop: 3 layers\n");
+    assert_eq!(ended.stdout, "shop: 4 layers\n");
     let ended = project.run(&["run", "-j", "1"]).code(101);
     assert_looks("build/run-without-some.txt", &project, &ended.stderr);
 }

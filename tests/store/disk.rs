@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use nix::fcntl::{AT_FDCWD, OFlag, openat};
 use nix::sys::stat::{Mode, fchmod, mkdirat};
 
-use cowherd::disk::{self, DiskError, FileLock, Kind, LockMode, Reach};
+use cowherd::disk::{self, Below, DiskError, FileLock, Kind, LockMode, Reach};
 
 fn folder() -> tempfile::TempDir {
     tempfile::tempdir().unwrap()
@@ -255,10 +255,9 @@ fn a_copy_keeps_modes_links_times_and_holes() {
     assert!(to.join("sparse").metadata().unwrap().blocks() * 512 < 1 << 20);
 }
 
-#[test]
-fn layers_copied_one_over_another_are_what_the_overlay_would_show() {
-    let folder = folder();
-    let [lower, upper, flat] = ["lower", "upper", "flat"].map(|name| folder.path().join(name));
+/// A layer and one that lies on it, with every kind of change.
+fn two_layers(folder: &Path) -> [PathBuf; 2] {
+    let [lower, upper] = ["lower", "upper"].map(|name| folder.join(name));
     for name in [
         "kept",
         "changed",
@@ -292,10 +291,13 @@ fn layers_copied_one_over_another_are_what_the_overlay_would_show() {
         rustix::fs::XattrFlags::empty(),
     )
     .unwrap();
-    disk::copy_tree(&lower, &flat).unwrap();
-    disk::copy_tree(&upper, &flat).unwrap();
+    [lower, upper]
+}
+
+/// The files of a tree with what they hold.
+fn contents(tree: &Path) -> Vec<String> {
     let mut files = Vec::new();
-    disk::walk(&flat, Reach::AsIs, &mut |entry| {
+    disk::walk(tree, Reach::AsIs, &mut |entry| {
         if entry.kind() != Kind::Directory {
             let content = fs::read_to_string(&entry.path).unwrap();
             files.push(format!("{} {content}", entry.relative.display()));
@@ -303,8 +305,18 @@ fn layers_copied_one_over_another_are_what_the_overlay_would_show() {
         Ok::<(), DiskError>(())
     })
     .unwrap();
+    files
+}
+
+#[test]
+fn layers_copied_one_over_another_are_what_the_overlay_would_show() {
+    let folder = folder();
+    let [lower, upper] = two_layers(folder.path());
+    let flat = folder.path().join("flat");
+    disk::copy_tree(&lower, &flat).unwrap();
+    disk::copy_tree(&upper, &flat).unwrap();
     assert_eq!(
-        files,
+        contents(&flat),
         [
             "changed upper",
             "emptied/new upper",
@@ -315,6 +327,70 @@ fn layers_copied_one_over_another_are_what_the_overlay_would_show() {
             "kept lower",
         ]
     );
+}
+
+#[test]
+fn merged_layers_do_over_others_what_they_did_one_by_one() {
+    let folder = folder();
+    let [lower, upper] = two_layers(folder.path());
+    let [base, top, merged, one_by_one, at_once] =
+        ["base", "top", "merged", "one by one", "at once"].map(|name| folder.path().join(name));
+    for name in [
+        "kept",
+        "never there",
+        "emptied/older",
+        "folder/older",
+        "base only",
+        "gone",
+    ] {
+        fs::create_dir_all(base.join(name).parent().unwrap()).unwrap();
+        fs::write(base.join(name), "base").unwrap();
+    }
+    fs::create_dir(&top).unwrap();
+    fs::write(top.join("top"), "top").unwrap();
+    whiteout(&top.join("gone"));
+    whiteout(&top.join("folder"));
+    chmod(&upper.join("emptied"), 0o500);
+    fs::create_dir(&merged).unwrap();
+    let layers = [top.clone(), upper.clone(), lower.clone()];
+    disk::merge_layers(&layers, &merged, Below::Layers).unwrap();
+    for layer in [&base, &lower, &upper, &top] {
+        disk::copy_tree(layer, &one_by_one).unwrap();
+    }
+    for layer in [&base, &merged] {
+        disk::copy_tree(layer, &at_once).unwrap();
+    }
+    let expected = contents(&one_by_one);
+    assert!(
+        expected.contains(&"base only base".to_owned()),
+        "{expected:?}"
+    );
+    assert!(
+        !expected
+            .iter()
+            .any(|file| file.starts_with("gone") || file.starts_with("folder/"))
+    );
+    assert_eq!(contents(&at_once), expected);
+    let mode = |tree: &Path| {
+        tree.join("emptied")
+            .metadata()
+            .unwrap()
+            .permissions()
+            .mode()
+            & 0o777
+    };
+    assert_eq!(mode(&merged), 0o500);
+
+    // With nothing below, no mark is left.
+    let flat = folder.path().join("flat");
+    fs::create_dir(&flat).unwrap();
+    let layers = [top, upper, lower, base];
+    disk::merge_layers(&layers, &flat, Below::Nothing).unwrap();
+    assert_eq!(contents(&flat), expected);
+    // So that they can be removed.
+    for tree in [&layers[1], &merged, &one_by_one, &at_once, &flat] {
+        chmod(&tree.join("emptied"), 0o700);
+    }
 }
 
 #[test]
