@@ -14,6 +14,7 @@
 //! Which migrations go into one layer is told in `builder/group.rs`. A chain that would be deeper than ten layers has
 //! the upper half of what is there made one layer first, without running anything again.
 
+mod capture;
 mod error;
 mod group;
 mod perform;
@@ -33,6 +34,7 @@ use crate::plan::PlannedSnapshot;
 use crate::sandbox::Identity;
 use crate::store::{KeyLock, Layer, LayerInfo, Store};
 
+pub use capture::AtRest;
 pub use error::{BuildError, StepError};
 use group::DEPTH;
 use perform::service_of;

@@ -125,6 +125,17 @@ pub struct Attempt {
     pub output: Output,
     /// The last lines of the services' logs, when they help: a service that died or never became ready.
     pub service_log: Option<String>,
+    /// The state that it left, where that was to be kept; or why it couldn't be.
+    pub kept: Option<Result<KeptState, String>>,
+}
+
+/// A state that was kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptState {
+    /// Its name: `cowherd enter ID` goes in.
+    pub id: String,
+    /// What is stored for it, in bytes.
+    pub bytes: u64,
 }
 
 /// An error with all its causes, the way messages show it: `can't do this: because of that`.

@@ -25,9 +25,9 @@ use crate::engine::{self, Engine};
 use crate::event::{Event, Outcome, Totals};
 use crate::plan::{self, BaseStep, EngineIdentity, Plan};
 use crate::sandbox::Identity;
-use crate::schedule::{self, Stop};
+use crate::schedule::{self, KeepWhen, Stop};
 use crate::spec::{self, Service, Spec};
-use crate::store::{History, Store, TestResult};
+use crate::store::{History, KeptLimits, KeptRecord, Store, TestResult};
 
 pub(crate) use cases::enforceable;
 pub use cases::{default_jobs, test_environment};
@@ -53,6 +53,10 @@ pub struct Request {
     pub timeout: Option<Duration>,
     /// Whether nothing new starts after the first failure.
     pub fail_fast: bool,
+    /// The states of which tests are kept.
+    pub keep: KeepWhen,
+    /// What is kept at most, of all runs.
+    pub keep_limits: KeptLimits,
 }
 
 /// What came of a run.
@@ -185,6 +189,24 @@ impl Project {
         let mut prepared = self.prepare(&[name], stop, sink)?;
         let (_, state) = prepared.pop().expect("an answer for every name");
         Ok(state)
+    }
+
+    /// A state that was kept, to be copied like a snapshot's.
+    ///
+    /// # Errors
+    /// As [`Project::plan`], and when one of its layers is gone.
+    pub fn kept_state(&self, kept: &KeptRecord) -> Result<Arc<State>, ProjectError> {
+        let (plan, engines) = self.plan(&[&kept.snapshot])?;
+        let services = plan.snapshot(&kept.snapshot).map(|known| &*known.services);
+        let services = services.and_then(|services| engines.of(services));
+        let mut layers = self.host.store.kept_layers(kept)?;
+        layers.reverse();
+        Ok(Arc::new(State {
+            snapshot: kept.snapshot.clone(),
+            layers_folder: self.host.store.layers_dir().to_owned(),
+            layers,
+            services: services.unwrap_or_default().to_vec(),
+        }))
     }
 
     /// Builds what is missing of the snapshots `wanted`, and tells `sink` about it.

@@ -80,7 +80,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         "rusqlite",
         &[
             "engine/sqlite*",
-            "store/history.rs",
+            "store/history/database.rs",
             "front/fixture/sqlite.rs",
             "lib.rs",
         ],

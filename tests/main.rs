@@ -11,6 +11,7 @@ mod doctor;
 mod engine;
 mod front;
 mod house;
+mod kept;
 mod leftovers;
 mod migrate;
 mod package;

@@ -48,6 +48,9 @@ pub enum StepError {
     /// A file operation.
     #[error(transparent)]
     Disk(#[from] DiskError),
+    /// Somebody writes to the files all the time.
+    #[error("can't copy the database: it is being written to")]
+    Busy,
     /// A folder or file of the draft.
     #[error("can't prepare the layer")]
     Draft(#[source] io::Error),
@@ -61,6 +64,7 @@ impl StepError {
             Self::Engine(error) => error.hint(),
             Self::Store(error) => error.hint(),
             Self::Disk(error) => error.hint(),
+            Self::Busy => Some("try again when no program writes to it".to_owned()),
             Self::Draft(_) => None,
         };
         hint.or_else(|| self.is_for_want_of_room().then(|| ROOM.to_owned()))

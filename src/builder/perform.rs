@@ -104,11 +104,7 @@ impl Builder<'_> {
             .iter()
             .filter(|engine| services.include(engine.place().service()))
         {
-            for action in engine.freeze() {
-                if let Action::Exec(exec) = action {
-                    self.exec(&mut container, engine, "freeze the database", None, &exec)?;
-                }
-            }
+            self.freeze(&mut container, engine)?;
         }
         container.stop_services(self.stop)?;
         // What the step had no hand in is as it was sealed, or not there yet.
@@ -132,6 +128,20 @@ impl Builder<'_> {
                 }
             }
             engine.seal(&data)?;
+        }
+        Ok(())
+    }
+
+    /// Leaves nothing in a running database that a reader would have to write.
+    pub(super) fn freeze(
+        &self,
+        container: &mut Container,
+        engine: &Arc<dyn Engine>,
+    ) -> Result<(), StepError> {
+        for action in engine.freeze() {
+            if let Action::Exec(exec) = action {
+                self.exec(container, engine, "freeze the database", None, &exec)?;
+            }
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! What can be written on the command line: here what belongs to a run, in the rooms below the rest.
 
 mod cargo;
+mod kept;
 mod serve;
 mod start;
 mod store;
@@ -9,10 +10,13 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ColorChoice, Parser};
+use cowherd::schedule::KeepWhen;
 use cowherd::units;
 
 pub(super) use cargo::{Cargo, CargoRunner};
+pub(super) use kept::{Drop, Enter, Kept};
 pub(super) use serve::Serve;
 pub(super) use start::{Completions, Doctor, Init, Man};
 pub(super) use store::{Gc, Inspect, List};
@@ -68,6 +72,12 @@ pub(super) enum Subcommand {
     Exec(Exec),
     /// Open the engine's own client (psql, sqlite3) in a fresh copy of a snapshot.
     Shell(Shell),
+    /// Go into the state that a failed test left, if cowherd run was told to keep it.
+    Enter(Enter),
+    /// List the states that were kept.
+    Kept(Kept),
+    /// Keep states no longer.
+    Drop(Drop),
     /// Run Cargo's tests, or nextest's, each in a fresh copy of its package's snapshot.
     Cargo(Cargo),
     /// Be the target runner of Cargo and nextest, which cowherd cargo sets up.
@@ -105,7 +115,8 @@ pub(super) struct SpecFile {
     cowherd run                              every test of cowherd.yaml\n  \
     cowherd run orders checks::              those whose name contains one of these\n  \
     cowherd run -j 8 --retries 1             eight at a time, a failed one once more\n  \
-    cowherd run --report junit=out/junit.xml --report json=out/run.jsonl\n\n\
+    cowherd run --report junit=out/junit.xml --report json=out/run.jsonl\n  \
+    cowherd run --keep failed                and go into what a test left: cowherd enter\n\n\
     A test finds its database by DATABASE_URL and the engine's own variables (PGHOST, …).\n\
     Exit codes: 0 all passed, 4 no test matched, 100 tests failed, 101 a snapshot could not be built.")]
 pub(super) struct Run {
@@ -131,6 +142,18 @@ pub(super) struct Run {
     /// Start nothing new after the first failure.
     #[arg(long)]
     pub(super) fail_fast: bool,
+
+    /// Keep the state that a test leaves, to go in later: of failed tests, of all, or of none.
+    #[arg(long, value_name = "WHICH", default_value = "none", value_parser = keep())]
+    pub(super) keep: KeepWhen,
+
+    /// Keep states for so long: 12h, 30d, 8w.
+    #[arg(long, value_name = "DURATION", default_value = "14d", value_parser = duration)]
+    pub(super) keep_for: Duration,
+
+    /// Keep states of at most so much in all; beyond it the oldest go: 500MB, 10GB.
+    #[arg(long, value_name = "SIZE", default_value = "2GB", value_parser = size)]
+    pub(super) keep_size: u64,
 
     /// Only tests whose full name contains one of these.
     #[arg(value_name = "FILTER")]
@@ -207,6 +230,18 @@ pub(super) struct SqliteClient {
     /// An SQL file; standard input when absent.
     #[arg(long)]
     pub(super) script: Option<PathBuf>,
+}
+
+fn size(text: &str) -> Result<u64, String> {
+    units::parse_size(text).map_err(|error| error.to_string())
+}
+
+fn keep() -> impl TypedValueParser<Value = KeepWhen> {
+    PossibleValuesParser::new(["failed", "all", "none"]).map(|which| match which.as_str() {
+        "failed" => KeepWhen::Failed,
+        "all" => KeepWhen::All,
+        _ => KeepWhen::None,
+    })
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

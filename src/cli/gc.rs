@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use cowherd::digest::Digest;
 use cowherd::project;
-use cowherd::store::{GcOutcome, GcPolicy, SnapshotRecord, Swept};
+use cowherd::store::{GcOutcome, GcPolicy, KeptRecord, SnapshotRecord, Swept};
 use cowherd::units::format_size;
 
 use super::args;
@@ -21,14 +21,21 @@ pub(super) fn gc(args: &args::Gc) -> anyhow::Result<ExitCode> {
         older_than: args.older_than,
         all: args.all,
     })?;
-    say(&text(&outcome, &swept, &store.snapshots()?, args.dry_run))?;
+    let (snapshots, kept) = (store.snapshots()?, store.kept()?);
+    say(&text(&outcome, &swept, &snapshots, &kept, args.dry_run))?;
     for error in &swept.failed {
         tracing::warn!("{}", cowherd::event::in_words(error));
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn text(outcome: &GcOutcome, swept: &Swept, snapshots: &[SnapshotRecord], dry_run: bool) -> String {
+fn text(
+    outcome: &GcOutcome,
+    swept: &Swept,
+    snapshots: &[SnapshotRecord],
+    kept: &[KeptRecord],
+    dry_run: bool,
+) -> String {
     let removed = if dry_run { "would remove" } else { "removed" };
     let mut text = String::new();
     let mut table = Table::default().right(&[1]);
@@ -51,6 +58,10 @@ fn text(outcome: &GcOutcome, swept: &Swept, snapshots: &[SnapshotRecord], dry_ru
             "{forgotten} the snapshot {name}: its spec file or one of its layers is gone\n"
         );
     }
+    for test in &outcome.dropped {
+        let dropped = if dry_run { "would drop" } else { "dropped" };
+        text += &format!("{dropped} the state that {test} left: its layers are gone\n");
+    }
     let mut table = Table::default().right(&[1]);
     let goes = |snapshot: &SnapshotRecord| {
         let removed = |layer: &Digest| outcome.removed.iter().any(|gone| gone.digest == *layer);
@@ -64,6 +75,11 @@ fn text(outcome: &GcOutcome, swept: &Swept, snapshots: &[SnapshotRecord], dry_ru
             &format_size(snapshot.bytes),
             &format!("{layers} of {} ({spec})", snapshot.name),
         ]);
+    }
+    let stays = |kept: &&KeptRecord| !outcome.dropped.contains(&kept.test);
+    for kept in kept.iter().filter(stays) {
+        let what = format!("what {} left (cowherd drop {})", kept.test, kept.id);
+        table.row(["kept", &format_size(kept.bytes), &what]);
     }
     text += &table.to_string();
     if outcome.in_use > 0 {

@@ -6,11 +6,13 @@ mod cargo;
 mod cargo_runner;
 mod completions;
 mod doctor;
+mod enter;
 mod exec;
 mod failure;
 mod gc;
 mod init;
 mod inspect;
+mod kept;
 mod list;
 mod log;
 mod man;
@@ -49,6 +51,9 @@ pub(crate) fn main() -> ExitCode {
         Subcommand::Build(build) => build::build(&build, args.color),
         Subcommand::Exec(exec) => exec::exec(&exec, args.color),
         Subcommand::Shell(shell) => shell::shell(&shell, args.color),
+        Subcommand::Enter(enter) => enter::enter(&enter),
+        Subcommand::Kept(kept) => kept::kept(&kept),
+        Subcommand::Drop(drop) => kept::drop(&drop),
         Subcommand::Cargo(cargo) => cargo::cargo(&cargo, args.color),
         Subcommand::CargoRunner(runner) => cargo_runner::cargo_runner(&runner, args.color),
         Subcommand::Serve(serve) => serve::serve(&serve, args.color),

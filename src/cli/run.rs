@@ -6,6 +6,7 @@ use clap::ColorChoice;
 use cowherd::project::{Project, Request};
 use cowherd::report::{self, Reports};
 use cowherd::schedule::Stop;
+use cowherd::store::KeptLimits;
 
 use super::{args, console};
 
@@ -24,6 +25,11 @@ pub(super) fn run(args: &args::Run, color: ColorChoice) -> anyhow::Result<ExitCo
         retries: args.retries,
         timeout: args.timeout,
         fail_fast: args.fail_fast,
+        keep: args.keep,
+        keep_limits: KeptLimits {
+            age: args.keep_for,
+            bytes: args.keep_size,
+        },
     };
     let stop = Stop::new()?;
     let finished = project.run(&request, &stop, &mut |event| reports.event(&event));

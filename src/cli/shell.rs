@@ -3,8 +3,9 @@
 use std::process::ExitCode;
 
 use clap::ColorChoice;
-use cowherd::container::command_of;
+use cowherd::container::{State, command_of};
 use cowherd::project::{Project, test_environment};
+use cowherd::sandbox::Command;
 use cowherd::schedule::{self, Stop};
 
 use super::failure::Refusal;
@@ -15,7 +16,19 @@ pub(super) fn shell(args: &args::Shell, color: ColorChoice) -> anyhow::Result<Ex
     let stop = Stop::new()?;
     let watch = schedule::watch(&stop)?;
     let state = exec::one_state(&project, args.snapshot.as_deref(), color, &stop)?;
-    let engine = match &args.service {
+    let command = client(&project, &state, args.service.as_deref())?;
+    let code = exec::in_container(&project, &state, command, false, &stop);
+    drop(watch);
+    code
+}
+
+/// The client of one service, the first when none is named.
+pub(super) fn client(
+    project: &Project,
+    state: &State,
+    service: Option<&str>,
+) -> anyhow::Result<Command> {
+    let engine = match service {
         Some(name) => state
             .services
             .iter()
@@ -32,7 +45,7 @@ pub(super) fn shell(args: &args::Shell, color: ColorChoice) -> anyhow::Result<Ex
             code: 2,
             message: format!(
                 "can't find a service named `{}` in snapshot `{}`",
-                args.service.as_deref().unwrap_or_default(),
+                service.unwrap_or_default(),
                 state.snapshot
             ),
             hint: format!("the services are {}", names.join(", ")),
@@ -44,7 +57,5 @@ pub(super) fn shell(args: &args::Shell, color: ColorChoice) -> anyhow::Result<Ex
     command
         .envs(test_environment(project.on().identity))
         .envs(client.environment);
-    let code = exec::in_container(&project, &state, command, false, &stop);
-    drop(watch);
-    code
+    Ok(command)
 }

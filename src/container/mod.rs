@@ -4,6 +4,7 @@
 //! draft: what it changes becomes the next layer of a snapshot. Both are started in the same way, so
 //! that what a test sees is what was built.
 
+mod commands;
 mod copied;
 mod error;
 mod forward;
@@ -14,7 +15,6 @@ mod state;
 mod stdio;
 
 use std::fs::File;
-use std::io::{Read, Seek};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -30,7 +30,7 @@ use service::LiveService;
 pub use setup::{Services, Setup, Writable, base_environment, command_of};
 pub use state::{State, group_is_alive};
 
-use stdio::{Keep, Printed, Tail, memory_file, null, pipe};
+use stdio::{Keep, Printed, null, pipe};
 
 /// A live container; dropping it kills everything inside.
 #[derive(Debug)]
@@ -96,16 +96,20 @@ impl Container {
             state: state.clone(),
             owner: setup.identity.is_root().then(|| setup.identity.user()),
         };
-        container.start_services(setup)?;
+        let building = matches!(setup.writable, Writable::Draft(_));
+        container.start_services(setup.services, building)?;
         container.wait_until_ready(setup.stop)?;
         Ok(container)
     }
 
-    fn start_services(&mut self, setup: &Setup<'_>) -> Result<(), ContainerError> {
+    fn start_services(
+        &mut self,
+        wanted: Services<'_>,
+        building: bool,
+    ) -> Result<(), ContainerError> {
         let null = null()?;
-        let building = matches!(setup.writable, Writable::Draft(_));
         for engine in self.state.services.clone() {
-            if !setup.services.include(engine.place().service()) {
+            if !wanted.include(engine.place().service()) {
                 continue;
             }
             let Some(server) = engine.server(building) else {
@@ -331,79 +335,6 @@ impl Container {
         (!text.is_empty()).then_some(text)
     }
 
-    /// Runs a program that reads `input` and must succeed.
-    ///
-    /// # Errors
-    /// [`ContainerError::Command`] with the end of what it printed when it doesn't.
-    pub fn must_succeed(
-        &mut self,
-        what: &str,
-        command: &Command,
-        input: Option<&[u8]>,
-        stop: Option<BorrowedFd<'_>>,
-    ) -> Result<(), ContainerError> {
-        let input = match input {
-            Some(bytes) => memory_file(bytes).map_err(ContainerError::Writable)?,
-            None => null()?,
-        };
-        let pipe = pipe(self.owner).map_err(ContainerError::Output)?;
-        let program = self.spawn(command, [&input, &pipe.1, &pipe.1])?;
-        let keep = Keep::End(Tail::default());
-        self.printed.push(Printed::new(program, pipe, keep));
-        self.succeed(what, program, stop)
-    }
-
-    /// Runs a program that must succeed, and returns what it wrote to its standard output.
-    ///
-    /// # Errors
-    /// [`ContainerError::Command`] with the end of its standard error when it doesn't.
-    pub fn output_of(
-        &mut self,
-        what: &str,
-        command: &Command,
-        stop: Option<BorrowedFd<'_>>,
-    ) -> Result<String, ContainerError> {
-        let mut output = memory_file(b"").map_err(ContainerError::Output)?;
-        let all = Keep::All(output.try_clone().map_err(ContainerError::Output)?);
-        let [out, err] = [pipe(self.owner), pipe(self.owner)];
-        let (out, err) = (
-            out.map_err(ContainerError::Output)?,
-            err.map_err(ContainerError::Output)?,
-        );
-        let program = self.spawn(command, [&null()?, &out.1, &err.1])?;
-        let end = Keep::End(Tail::default());
-        self.printed.push(Printed::new(program, out, all));
-        self.printed.push(Printed::new(program, err, end));
-        self.succeed(what, program, stop)?;
-        let mut bytes = Vec::new();
-        output
-            .rewind()
-            .and_then(|()| output.read_to_end(&mut bytes))
-            .map_err(ContainerError::Output)?;
-        Ok(String::from_utf8_lossy(&bytes).into_owned())
-    }
-
-    fn succeed(
-        &mut self,
-        what: &str,
-        program: Slot,
-        stop: Option<BorrowedFd<'_>>,
-    ) -> Result<(), ContainerError> {
-        match self.wait(program, None, stop)? {
-            Ended::Exited(exit) if exit.success() => Ok(()),
-            Ended::Exited(exit) => {
-                let of_program = |printed: &&Printed| printed.program == program;
-                let printed = self.printed.iter().filter(of_program);
-                Err(ContainerError::Command {
-                    what: what.to_owned(),
-                    exit: error::ending(exit),
-                    output: printed.map(Printed::end).collect(),
-                })
-            }
-            Ended::TimedOut | Ended::Stopped => Err(ContainerError::Interrupted),
-        }
-    }
-
     /// Stops every service cleanly, as its engine wants it, and waits for it.
     ///
     /// # Errors
@@ -438,6 +369,35 @@ impl Container {
         }
         self.services.clear();
         Ok(())
+    }
+
+    /// Starts the services again that [`stop_services`](Self::stop_services) stopped, and waits until they are ready.
+    ///
+    /// # Errors
+    /// As [`Container::start`].
+    pub fn start_services_again(
+        &mut self,
+        stop: Option<BorrowedFd<'_>>,
+    ) -> Result<(), ContainerError> {
+        self.start_services(Services::All, false)?;
+        self.wait_until_ready(stop)
+    }
+
+    /// Where the changes of a service's data lie, as the host reaches them while the container lives: the
+    /// upper folder of its overlay.
+    pub fn changes(&self, service: &str) -> Option<PathBuf> {
+        let (_, changes) = self.changes.iter().find(|(name, _)| name == service)?;
+        Some(self.reach(changes))
+    }
+
+    /// The last lines of the services' logs, each under the service's name.
+    pub fn logs(&mut self) -> String {
+        let mut text = String::new();
+        for service in &mut self.services {
+            let last_words = service.last_words();
+            text += &format!("{}:\n{last_words}\n", service.name);
+        }
+        text
     }
 
     /// What the container has written in its data layers so far.

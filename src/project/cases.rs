@@ -12,7 +12,7 @@ use crate::plan::{self, CaseAction, PlanError, PlannedTest};
 use crate::pool::{Budget, Pool};
 use crate::sandbox::cgroup::{Limits, available_memory};
 use crate::sandbox::{Command, Identity, SandboxError};
-use crate::schedule::{Case, Scheduled, Stop};
+use crate::schedule::{Case, Keep, Scheduled, Stop};
 use crate::spec::{self, Files, Test, TestKind};
 
 /// How long an attempt may take when neither the spec nor the command line says so.
@@ -205,6 +205,8 @@ fn case(
         .envs(&test.environment);
     let folder = test.working_dir.as_deref().unwrap_or(Path::new(""));
     command.current_dir(host.project.join(folder));
+    let name = ("COWHERD_TEST".to_owned(), case.name.clone());
+    let environment = [name].into_iter().chain(test.environment.clone());
     Case {
         order: Order {
             host: Arc::clone(host),
@@ -216,6 +218,13 @@ fn case(
         },
         command,
         timeout: request.timeout.or(test.timeout).unwrap_or(TIMEOUT),
+        keep: Keep {
+            when: request.keep,
+            test: case.name.clone(),
+            spec: project.spec().file.clone(),
+            environment: environment.collect(),
+            limits: request.keep_limits,
+        },
     }
 }
 

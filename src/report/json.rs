@@ -48,6 +48,7 @@
 //! | `files` | those bytes for each of the 20 largest files: `path`, `bytes`; the largest first |
 //! | `output` | what the test printed: `text`, at most 1 MiB, its middle replaced by a line `… N bytes left out …`; `bytes`, how many it printed; `left_out`, how many are not in `text` |
 //! | `service_log` | optional: the last lines of the services' logs, when they help |
+//! | `kept` | optional: the state that it left, as `id` and `bytes`, or why there is none, as `error` |
 //!
 //! **`interrupted`**: `forced`, whether everything is being killed.
 //!
@@ -239,6 +240,15 @@ struct Figures<'a> {
     output: Printed,
     #[serde(skip_serializing_if = "Option::is_none")]
     service_log: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kept: Option<Kept<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Kept<'a> {
+    State { id: &'a str, bytes: u64 },
+    Not { error: &'a str },
 }
 
 #[derive(Serialize)]
@@ -382,6 +392,13 @@ impl<'a> From<&'a Attempt> for Figures<'a> {
                 left_out: shown.left_out,
             },
             service_log: attempt.service_log.as_deref(),
+            kept: attempt.kept.as_ref().map(|kept| match kept {
+                Ok(kept) => Kept::State {
+                    id: &kept.id,
+                    bytes: kept.bytes,
+                },
+                Err(error) => Kept::Not { error },
+            }),
         }
     }
 }

@@ -117,6 +117,13 @@ impl Junit {
             description += "\nthe services' logs end with:\n";
             description += log;
         }
+        match &attempt.kept {
+            None => {}
+            Some(Ok(kept)) => {
+                description += &format!("\nits state is kept: cowherd enter {}\n", kept.id);
+            }
+            Some(Err(why)) => description += &format!("\ncan't keep its state: {why}\n"),
+        }
         let output = if kind.is_some() {
             self.output(attempt)
         } else {

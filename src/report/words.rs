@@ -125,6 +125,21 @@ pub(super) fn evidence(paint: Paint, attempt: &Attempt) -> String {
             }
         }
     }
+    match &attempt.kept {
+        None => {}
+        Some(Ok(kept)) => {
+            let said = format!(
+                "kept its state ({}); go in with: cowherd enter {}",
+                units::format_size(kept.bytes),
+                kept.id
+            );
+            let _ = writeln!(text, "  {}", paint.text(Ink::Strong, &said));
+        }
+        Some(Err(why)) => {
+            let said = format!("can't keep its state: {}", output::clean(why, controls));
+            let _ = writeln!(text, "  {}", paint.text(Ink::Warning, &said));
+        }
+    }
     if let Some(log) = &attempt.service_log {
         let _ = writeln!(
             text,

@@ -5,6 +5,7 @@ use std::io::Write;
 use std::time::{Duration, Instant};
 
 use super::Stop;
+use super::keep::{self, Keep};
 use crate::container::{Container, ContainerError, Ended, Order};
 use crate::disk;
 use crate::event::{self, Attempt, Outcome, Output};
@@ -21,6 +22,8 @@ pub struct Case {
     pub command: Command,
     /// How long the command may take.
     pub timeout: Duration,
+    /// Which states are kept, and what is noted of them.
+    pub keep: Keep,
 }
 
 /// Takes a container from the pool, runs the test in it, and gives it back to be thrown away.
@@ -37,6 +40,7 @@ pub fn attempt(pool: &Pool, case: &Case, stop: &Stop) -> (Attempt, Option<Contai
         files: Vec::new(),
         output: Output::default(),
         service_log: None,
+        kept: None,
     };
     let fault = match live(pool, case, stop, begun, &mut record) {
         Ok(()) | Err(ContainerError::Interrupted) => None,
@@ -81,6 +85,9 @@ fn live(
     let copied = container.copied_up();
     record.copied_up = copied.bytes;
     record.files = copied.files;
+    if case.keep.wants(&record.outcome) {
+        record.kept = Some(keep::keep(&mut container, case, record, stop));
+    }
     Ok(())
 }
 

@@ -4,6 +4,7 @@
 //! threads of its own. Everything that happens is sent as an [`Event`] to one callback, in order.
 
 mod attempt;
+mod keep;
 
 mod queue;
 mod relatives;
@@ -20,6 +21,7 @@ use futures::stream::FuturesUnordered;
 use crate::event::{Attempt, Event, Outcome, Output, RunStart, TestRef, Totals};
 
 pub use attempt::{Case, attempt};
+pub use keep::{Keep, KeepWhen};
 pub use queue::Queue;
 pub use relatives::{stop_with_parent, wait_for_child};
 pub use signals::{Stop, Watch, watch};
@@ -228,5 +230,6 @@ fn lost(panic: &tokio::task::JoinError) -> Attempt {
         files: Vec::new(),
         output: Output::default(),
         service_log: None,
+        kept: None,
     }
 }

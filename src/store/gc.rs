@@ -29,6 +29,8 @@ pub struct GcOutcome {
     pub removed: Vec<RemovedLayer>,
     /// Snapshots of which nothing is known any more: their spec file or one of their layers is gone.
     pub forgotten: Vec<String>,
+    /// Kept states that go, their layers gone: the tests that left them.
+    pub dropped: Vec<String>,
     /// How many layers stay because a snapshot, or a layer that stays, needs them.
     pub kept: usize,
     /// How many layers stay only because someone uses them now.
@@ -53,13 +55,28 @@ impl Store {
     /// # Errors
     /// When the store can't be read, or a layer can't be removed.
     pub fn gc(&self, policy: &GcPolicy) -> Result<GcOutcome, StoreError> {
+        self.collect(policy, &|_| true)
+    }
+
+    /// Removes one layer, if `gc` would.
+    pub(super) fn remove_unwanted(&self, layer: &Digest) -> Result<(), StoreError> {
+        self.collect(&GcPolicy::default(), &|digest| digest == layer)?;
+        Ok(())
+    }
+
+    fn collect(
+        &self,
+        policy: &GcPolicy,
+        meant: &dyn Fn(&Digest) -> bool,
+    ) -> Result<GcOutcome, StoreError> {
         let _one = FileLock::acquire(&self.inner.lock_path("gc"), LockMode::Exclusive)?;
         let mut outcome = GcOutcome::default();
         let layers = self.layer_digests()?;
 
         let wanted = self.wanted(policy)?;
         let mut locked = HashMap::new();
-        for digest in layers.iter().filter(|digest| !wanted.contains(digest)) {
+        let unwanted = |digest: &&Digest| !wanted.contains(digest) && meant(digest);
+        for digest in layers.iter().filter(unwanted) {
             let path = self.inner.layer_lock_path(digest);
             match FileLock::try_acquire(&path, LockMode::Exclusive)? {
                 Some(lock) => drop(locked.insert(*digest, lock)),
@@ -77,6 +94,7 @@ impl Store {
         }
         let gone: HashSet<Digest> = locked.keys().copied().collect();
         outcome.forgotten = self.forget(policy, &gone)?;
+        outcome.dropped = self.drop_bare(policy, &gone)?;
         if !policy.dry_run {
             self.remove_keys(&gone)?;
             let scratch = self.scratch()?;
@@ -114,6 +132,7 @@ impl Store {
         {
             wanted.extend(record.layers);
         }
+        wanted.extend(self.kept()?.into_iter().flat_map(|kept| kept.layers));
         if let Some(limit) = policy.older_than {
             wanted.retain(|digest| !self.is_older(digest, limit));
         }
@@ -189,6 +208,23 @@ impl Store {
         }
         forgotten.sort_unstable();
         Ok(forgotten)
+    }
+
+    /// Drops the kept states of which a layer is gone.
+    fn drop_bare(
+        &self,
+        policy: &GcPolicy,
+        gone: &HashSet<Digest>,
+    ) -> Result<Vec<String>, StoreError> {
+        let mut dropped = Vec::new();
+        let kept = self.kept()?.into_iter();
+        for kept in kept.filter(|kept| kept.layers.iter().any(|layer| gone.contains(layer))) {
+            if !policy.dry_run {
+                disk::remove_tree(&kept.folder)?;
+            }
+            dropped.push(kept.test);
+        }
+        Ok(dropped)
     }
 
     /// Removes the names of layers that go, and of those that went without their names.

@@ -10,6 +10,7 @@
 //!   keys/KEY               "DIGEST\nLABEL\n": what the step KEY produced; written last
 //!   snapshots/ID.json      a named snapshot; ID = digest of (spec file, name);
 //!                          its modification time is the last use
+//!   kept/ID/               what a test left: its layers, output and logs; see `store/kept.rs`
 //!   locks/key-KEY.lock     held exclusively by the one who builds KEY; says in words who that is
 //!   locks/layer-DIGEST.lock  held shared by whoever uses the layer, exclusively by who removes it;
 //!                          its modification time is the last use
@@ -56,6 +57,7 @@ mod draft;
 mod error;
 mod gc;
 mod history;
+mod kept;
 mod key;
 mod layer;
 mod look;
@@ -79,6 +81,7 @@ pub use draft::{Draft, LayerInfo};
 pub use error::StoreError;
 pub use gc::{GcOutcome, GcPolicy, RemovedLayer};
 pub use history::{History, HistoryError, TestResult};
+pub use kept::{KeptLimits, KeptRecord};
 pub use key::KeyLock;
 pub use layer::{Layer, Lease};
 pub use look::LayerFacts;
@@ -90,7 +93,7 @@ use scratch::Owner;
 
 /// The content of `STORE/format`.
 const FORMAT: &str = "cowherd store 1\n";
-const FOLDERS: [&str; 5] = ["layers", "keys", "snapshots", "locks", "scratch"];
+const FOLDERS: [&str; 6] = ["layers", "keys", "snapshots", "kept", "locks", "scratch"];
 
 /// An open store. Clones are the same store: they share locks and scratch.
 #[derive(Debug, Clone)]

@@ -69,6 +69,7 @@ pub(super) fn attempt(outcome: Outcome, body: u64, output: &[u8]) -> Attempt {
         files: vec![(PathBuf::from("base/16384/1259"), 1_572_864)],
         output: printed(output),
         service_log: None,
+        kept: None,
     }
 }
 

@@ -1,0 +1,118 @@
+//! Keeps the state that a test leaves: its writable layer, what it printed, what its services logged.
+
+use std::io::{self, Read};
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use super::{Case, Stop};
+use crate::builder::{AtRest, Builder, StepError};
+use crate::container::Container;
+use crate::event::{self, Attempt, KeptState, Outcome, Output};
+use crate::store::{KeptLimits, KeptRecord};
+
+/// Which states are kept, and what is noted of them.
+#[derive(Debug, Clone, Default)]
+pub struct Keep {
+    /// Those of which tests.
+    pub when: KeepWhen,
+    /// The test's full name.
+    pub test: String,
+    /// The spec's file.
+    pub spec: PathBuf,
+    /// The variables that the test has on top of the user's own.
+    pub environment: Vec<(String, String)>,
+    /// What is kept at most, of all runs.
+    pub limits: KeptLimits,
+}
+
+/// The states of which tests are kept.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum KeepWhen {
+    /// Of none.
+    #[default]
+    None,
+    /// Of those that fail or run too long.
+    Failed,
+    /// Of all that come to an end.
+    All,
+}
+
+impl Keep {
+    /// Whether the state of a test that ended so is kept.
+    pub fn wants(&self, outcome: &Outcome) -> bool {
+        match outcome {
+            Outcome::Interrupted | Outcome::Error { .. } => false,
+            Outcome::Passed => self.when == KeepWhen::All,
+            Outcome::Failed { .. } | Outcome::Signalled { .. } | Outcome::TimedOut { .. } => {
+                self.when != KeepWhen::None
+            }
+        }
+    }
+}
+
+/// Keeps the state of an attempt that is over; its services are stopped. The error is in words.
+pub(super) fn keep(
+    container: &mut Container,
+    case: &Case,
+    attempt: &Attempt,
+    stop: &Stop,
+) -> Result<KeptState, String> {
+    kept(container, case, attempt, stop).map_err(|error| event::in_words(&error))
+}
+
+fn kept(
+    container: &mut Container,
+    case: &Case,
+    attempt: &Attempt,
+    stop: &Stop,
+) -> Result<KeptState, StepError> {
+    let (host, keep) = (&case.order.host, &case.keep);
+    let builder = Builder {
+        store: &host.store,
+        identity: host.identity,
+        project: &host.project,
+        shown: &host.shown,
+        stop: Some(stop.killed()),
+        stopped: &|| stop.asked().is_some(),
+    };
+    let state = &case.order.state;
+    let logs = container.logs();
+    let (id, key) = KeptRecord::name(&keep.test, &keep.spec);
+    let label = format!("what {} left", keep.test);
+    let layer = builder.capture(container, state, AtRest::Stopped, (&key, &label))?;
+    let mut chain = vec![layer];
+    chain.extend(state.layers.iter().cloned());
+    chain.reverse();
+    let mut record = KeptRecord {
+        id,
+        test: keep.test.clone(),
+        spec: keep.spec.clone(),
+        snapshot: state.snapshot.clone(),
+        outcome: attempt.outcome.to_string(),
+        keys: Vec::new(),
+        layers: Vec::new(),
+        bytes: 0,
+        environment: keep.environment.clone(),
+        kept_at: SystemTime::now(),
+        folder: PathBuf::new(),
+    };
+    record.set_layers(&chain);
+    let mut output = Printed(&attempt.output, 0);
+    host.store.keep(&record, &mut output, &logs)?;
+    host.store.limit_kept(&keep.limits)?;
+    Ok(KeptState {
+        id: record.id,
+        bytes: record.bytes,
+    })
+}
+
+/// A test's output from its beginning.
+struct Printed<'a>(&'a Output, u64);
+
+impl Read for Printed<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.0.read_at(buffer, self.1)?;
+        self.1 += read as u64;
+        Ok(read)
+    }
+}
