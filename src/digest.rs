@@ -78,6 +78,22 @@ impl fmt::Debug for Digest {
     }
 }
 
+/// A digest in the making, over bytes that come one after the other.
+#[derive(Clone, Default)]
+pub struct Hasher(Sha256);
+
+impl Hasher {
+    /// Adds bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The digest of all bytes so far.
+    pub fn finish(self) -> Digest {
+        Digest(self.0.finalize().into())
+    }
+}
+
 /// A digest over named fields.
 ///
 /// Each field is written as `len(label) label len(value) value`, lengths as eight

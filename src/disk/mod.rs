@@ -6,6 +6,7 @@
 mod atomic;
 mod copy;
 mod lock;
+mod marks;
 mod merge;
 mod remove;
 mod space;
@@ -19,10 +20,11 @@ use std::path::{Path, PathBuf};
 pub use atomic::{place, sync_directory, sync_file_system, write_atomic};
 pub use copy::{Copied, can_reflink, copy_entry, copy_tree};
 pub use lock::{FileLock, LockMode, holder};
+pub use marks::{make_opaque, make_whiteout};
 pub use merge::{Below, merge_layers};
 pub use remove::remove_tree;
-pub use space::{FileSystem, file_system};
-pub use unnamed::unnamed_file;
+pub use space::{FileSystem, file_system, page_size};
+pub use unnamed::{Unnamed, unnamed_file};
 pub use walk::{Entry, Kind, Reach, TreeSize, chown_tree, open_for_reading, tree_size, walk};
 pub use xattr::memory_takes_user_xattrs;
 

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use nix::sys::statfs::statfs;
+use nix::unistd::{SysconfVar, sysconf};
 
 use super::{Context as _, DiskError};
 
@@ -54,4 +55,11 @@ pub fn file_system(path: &Path) -> Result<FileSystem, DiskError> {
         free: facts.blocks_available().saturating_mul(block),
         total: facts.blocks().saturating_mul(block),
     })
+}
+
+/// The size of a page of memory, in bytes; 4,096 where the system doesn't say.
+pub fn page_size() -> u64 {
+    let size = sysconf(SysconfVar::PAGE_SIZE).ok().flatten();
+    size.and_then(|size| u64::try_from(size).ok())
+        .unwrap_or(4096)
 }

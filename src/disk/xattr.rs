@@ -37,6 +37,11 @@ pub(super) fn copy_opaque(from: &Path, to: &Path) -> Result<(), DiskError> {
     Ok(())
 }
 
+/// Marks a folder, as an overlay that was mounted with `userxattr` does.
+pub(super) fn make_opaque(path: &Path) -> Result<(), DiskError> {
+    lsetxattr(path, OPAQUE[0], b"y", XattrFlags::empty()).on("write the attributes of", path)
+}
+
 /// Whether files in memory (tmpfs) take `user.` attributes, which an overlay needs of its writable layer:
 /// from Linux 6.6 on. Tried once for each process, on a file without a name.
 pub fn memory_takes_user_xattrs() -> bool {
