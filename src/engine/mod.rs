@@ -26,6 +26,7 @@ mod null;
 mod postgres;
 mod postgres_explain;
 pub mod postgres_find;
+mod postgres_machine;
 pub mod postgres_script;
 mod postgres_seal;
 mod postgres_settings;
@@ -56,6 +57,12 @@ pub trait Engine: Send + Sync + fmt::Debug {
 
     /// The exact version, build included; part of every key.
     fn version(&self) -> &str;
+
+    /// What of this machine its files depend on besides its version, as names and values: another machine can use
+    /// them only if it has the same. Nothing where files are the same everywhere.
+    fn machine(&self) -> Vec<(String, String)> {
+        Vec::new()
+    }
 
     /// Where the service lives inside a container.
     fn place(&self) -> &Place;

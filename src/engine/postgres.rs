@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::postgres_explain::{explain, message};
 use super::postgres_find::{Places, Programs};
+use super::postgres_machine::machine;
 use super::postgres_script::{Facts, facts};
 use super::postgres_seal::{prove_clean, strip};
 use super::postgres_settings::{BUILDING, FAST, Locale, Settings, initdb_args, refuse};
@@ -131,6 +132,10 @@ impl Engine for Postgres {
 
     fn version(&self) -> &str {
         &self.programs.version
+    }
+
+    fn machine(&self) -> Vec<(String, String)> {
+        machine(&self.programs.postgres)
     }
 
     fn place(&self) -> &Place {
