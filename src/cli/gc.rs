@@ -8,7 +8,7 @@ use cowherd::store::{GcOutcome, GcPolicy, KeptRecord, SnapshotRecord, Swept};
 use cowherd::units::format_size;
 
 use super::args;
-use super::output::{Table, count, is_gone, say, seen_from_here};
+use super::output::{Table, count, say, seen_from_here};
 
 pub(super) fn gc(args: &args::Gc) -> anyhow::Result<ExitCode> {
     let store = project::open_store()?;
@@ -65,11 +65,14 @@ fn text(
     let mut table = Table::default().right(&[1]);
     let goes = |snapshot: &SnapshotRecord| {
         let removed = |layer: &Digest| outcome.removed.iter().any(|gone| gone.digest == *layer);
-        is_gone(&snapshot.spec) || snapshot.layers.iter().any(removed)
+        !snapshot.is_wanted() || snapshot.layers.iter().any(removed)
     };
     for snapshot in snapshots.iter().filter(|snapshot| !goes(snapshot)) {
         let layers = count(snapshot.layers.len() as u64, "layer");
-        let spec = seen_from_here(&snapshot.spec);
+        let spec = match snapshot.imported {
+            Some(_) => "imported".to_owned(),
+            None => seen_from_here(&snapshot.spec),
+        };
         table.row([
             "kept",
             &format_size(snapshot.bytes),

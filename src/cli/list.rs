@@ -29,6 +29,8 @@ struct Row {
     built: usize,
     layers: Vec<LayerFacts>,
     last_used: Option<SystemTime>,
+    /// Whether it came from another machine, without its spec.
+    imported: bool,
 }
 
 pub(super) fn list(args: &args::List) -> anyhow::Result<ExitCode> {
@@ -81,6 +83,7 @@ fn of_spec(project: &Project, name: &str, record: Option<SnapshotRecord>) -> any
         built: 0,
         layers: Vec::new(),
         last_used: record.map(|record| record.last_used),
+        imported: false,
     };
     match project.plan(&[name]) {
         Ok((plan, engines)) => {
@@ -130,6 +133,7 @@ fn of_store(store: &Store, record: SnapshotRecord) -> anyhow::Result<Row> {
         built: layers.last().map_or(0, |layer| layer.through),
         layers,
         last_used: Some(record.last_used),
+        imported: record.imported.is_some(),
     })
 }
 
@@ -159,6 +163,9 @@ impl Row {
     }
 
     fn spec_in_words(&self) -> String {
+        if self.imported {
+            return "imported".to_owned();
+        }
         let gone = if is_gone(&self.spec) { " (gone)" } else { "" };
         format!("{}{gone}", seen_from_here(&self.spec))
     }
@@ -167,7 +174,8 @@ impl Row {
         json!({
             "name": self.name,
             "spec": self.spec.to_string_lossy(),
-            "spec_exists": !is_gone(&self.spec),
+            "spec_exists": !self.imported && !is_gone(&self.spec),
+            "imported": self.imported,
             "in_this_spec": self.wanted,
             "engines": self.engines,
             "steps": self.steps,

@@ -5,9 +5,8 @@ use std::fs::{self, DirBuilder, Metadata};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
-use nix::sys::stat::{Mode, SFlag, mknod};
-
 use super::copy::{attributes, copy_entry};
+use super::marks::make_whiteout;
 use super::walk::{Reach, walk};
 use super::{Context as _, DiskError, Kind, xattr};
 
@@ -90,10 +89,7 @@ impl Merge<'_> {
             }
             match entry.kind() {
                 Kind::Whiteout if self.below == Below::Nothing => Ok(()),
-                // Anybody may make this one device, since Linux 5.8.
-                Kind::Whiteout => {
-                    mknod(&target, SFlag::S_IFCHR, Mode::empty(), 0).on("create", &target)
-                }
+                Kind::Whiteout => make_whiteout(&target),
                 _ => copy_entry(&entry.path, &target).map(drop),
             }
         })?;

@@ -11,7 +11,8 @@ use super::key::HeldKey;
 use super::manifest::Manifest;
 use super::records::{self, Hex, LayerRecord};
 use super::scratch::Scratch;
-use super::{FileLock, Inner, KeyLock, Layer, Store, StoreError, set_mode};
+use super::{KeyLock, Layer, Store, StoreError, set_mode};
+use crate::digest::Digest;
 use crate::disk::{self, Context as _, Reach};
 
 /// What is known of a layer beside its content.
@@ -87,6 +88,14 @@ impl Draft {
         self.service_folder("work", service)
     }
 
+    /// The services that have a folder of files so far, sorted.
+    ///
+    /// # Errors
+    /// When the draft can't be read.
+    pub fn services(&self) -> Result<Vec<String>, StoreError> {
+        services(&self.path().join("files"))
+    }
+
     fn service_folder(&self, kind: &str, service: &str) -> Result<PathBuf, StoreError> {
         if matches!(service, "" | "." | "..") || service.contains(['/', '\0', ':', ',', '\\']) {
             return Err(StoreError::ServiceName(service.to_owned()));
@@ -108,11 +117,29 @@ impl Draft {
     /// # Errors
     /// When anything can't be read or written. The key is then absent as before.
     pub fn seal(self, info: LayerInfo) -> Result<Layer, StoreError> {
+        self.seal_if(info, None)
+    }
+
+    /// As [`seal`](Self::seal), but only what turns out to be the layer `expected`.
+    ///
+    /// # Errors
+    /// As `seal`, and [`StoreError::OtherContent`]; nothing is left then.
+    pub fn seal_as(self, info: LayerInfo, expected: &Digest) -> Result<Layer, StoreError> {
+        self.seal_if(info, Some(expected))
+    }
+
+    fn seal_if(self, info: LayerInfo, expected: Option<&Digest>) -> Result<Layer, StoreError> {
         let inner = self.scratch.inner();
         let files = self.path().join("files");
         let manifest = Manifest::of(&files, Reach::Force)?;
         let parent = info.parent.as_ref().map(Layer::digest);
         let digest = manifest.digest(parent);
+        if let Some(expected) = expected.filter(|expected| **expected != digest) {
+            return Err(StoreError::OtherContent {
+                expected: *expected,
+                found: digest,
+            });
+        }
         let label = info.label.replace(char::is_control, " ");
         let record = LayerRecord {
             digest: Hex(digest),
@@ -132,21 +159,8 @@ impl Draft {
             Some(there) => there,
             None => self.place(&manifest, record)?,
         };
-        inner.write(
-            &inner.key_path(&self.key.key),
-            format!("{digest}\n{label}\n").as_bytes(),
-        )?;
-        Ok(self.finish(inner, &label, record, held))
-    }
-
-    fn finish(
-        &self,
-        inner: &Inner,
-        label: &str,
-        record: LayerRecord,
-        held: Arc<FileLock>,
-    ) -> Layer {
-        Layer::new(inner, self.key.key, label, record, held)
+        inner.write_key(&self.key.key, &digest, &label)?;
+        Ok(Layer::new(inner, self.key.key, &label, record, held))
     }
 
     fn place(&self, manifest: &Manifest, record: LayerRecord) -> Result<LayerRecord, StoreError> {

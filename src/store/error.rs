@@ -29,6 +29,14 @@ pub enum StoreError {
     /// A layer was removed by hand while it was in use.
     #[error("can't find the layer {} any more", .0.short())]
     LayerGone(Digest),
+    /// What should have been one layer is another.
+    #[error("can't seal the layer {}: its content is that of {}", .expected.short(), .found.short())]
+    OtherContent {
+        /// The layer that was asked for.
+        expected: Digest,
+        /// The one that the content makes.
+        found: Digest,
+    },
     /// A layer is built for a service whose name can't be a folder's name.
     #[error("can't use `{0}` as the name of a service in a layer")]
     ServiceName(String),
@@ -60,7 +68,7 @@ impl StoreError {
                 path.join("cowherd").display()
             )),
             Self::LayerGone(_) => Some("run the command again: the layer is built anew".to_owned()),
-            Self::ServiceName(_) => None,
+            Self::ServiceName(_) | Self::OtherContent { .. } => None,
             Self::Damaged { path, .. } => {
                 Some(format!("remove {}: it is built again", path.display()))
             }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use super::layer::parse_key;
-use super::{Store, StoreError};
+use super::{SnapshotRecord, Store, StoreError};
 use crate::digest::Digest;
 use crate::disk::{self, Context as _, FileLock, LockMode, Reach};
 
@@ -128,7 +128,7 @@ impl Store {
         for record in self
             .snapshots()?
             .into_iter()
-            .filter(|record| may_exist(&record.spec))
+            .filter(SnapshotRecord::is_wanted)
         {
             wanted.extend(record.layers);
         }
@@ -195,9 +195,7 @@ impl Store {
         let mut forgotten = Vec::new();
         for (path, record) in self.inner.snapshot_files()? {
             if let Some(record) = record {
-                if may_exist(&record.spec)
-                    && !record.layers.iter().any(|layer| gone.contains(layer))
-                {
+                if record.is_wanted() && !record.layers.iter().any(|layer| gone.contains(layer)) {
                     continue;
                 }
                 forgotten.push(record.name);
@@ -262,11 +260,6 @@ impl Store {
         }
         Ok(())
     }
-}
-
-/// Whether a spec file is there, or can't be looked at: on a disk that is not mounted, say.
-fn may_exist(spec: &Path) -> bool {
-    !matches!(fs::metadata(spec), Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory))
 }
 
 fn names(folder: &Path) -> Result<Vec<String>, StoreError> {

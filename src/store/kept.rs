@@ -172,16 +172,11 @@ impl Store {
     /// # Errors
     /// [`StoreError::LayerGone`] when one of them isn't there any more.
     pub fn kept_layers(&self, record: &KeptRecord) -> Result<Vec<Layer>, StoreError> {
-        let layers = record.keys.iter().zip(&record.layers);
-        layers
-            .map(|(key, digest)| {
-                let held = self.inner.hold(digest)?;
-                let found = self.inner.read_layer(digest)?;
-                let found = found.ok_or(StoreError::LayerGone(*digest))?;
-                let label = found.label.clone();
-                Ok(Layer::new(&self.inner, *key, &label, found, held))
-            })
-            .collect()
+        let chain = self.inner.held_chain(&record.keys, &record.layers)?;
+        match record.layers.get(chain.len()) {
+            Some(gone) => Err(StoreError::LayerGone(*gone)),
+            None => Ok(chain),
+        }
     }
 
     /// Keeps a state no longer. Its layer goes with it, unless somebody uses it at this moment or builds on it.

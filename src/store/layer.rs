@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::chain::KeyFile;
 use super::records::{self, LayerRecord};
-use super::{Inner, Store, StoreError, guard};
+use super::{Inner, KeyLock, SnapshotRecord, Store, StoreError, guard};
 use crate::digest::Digest;
 use crate::disk::{FileLock, LockMode};
 
@@ -133,13 +133,8 @@ impl Store {
         let Some(KeyFile { digest, label }) = self.inner.key_file(key)? else {
             return Ok(None);
         };
-        // Before the lock, so as not to leave a lock file for a layer that is not there.
-        if !self.inner.layer_path(&digest).exists() {
-            return Ok(None);
-        }
-        let held = self.inner.hold(&digest)?;
-        let found = self.inner.read_layer(&digest)?;
-        Ok(found.map(|record| Layer::new(&self.inner, *key, &label, record, held)))
+        let found = self.inner.held_layer(&digest)?;
+        Ok(found.map(|(record, held)| Layer::new(&self.inner, *key, &label, record, held)))
     }
 
     /// As [`find`](Self::find), but only a layer that was built on `parent`.
@@ -157,6 +152,44 @@ impl Store {
     ) -> Result<Option<Layer>, StoreError> {
         let parent = parent.map(Layer::digest);
         Ok(self.find(key)?.filter(|layer| layer.parent() == parent))
+    }
+
+    /// Whether the layer `digest` is there at this moment.
+    pub fn has(&self, digest: &Digest) -> bool {
+        self.inner.layer_path(digest).exists()
+    }
+
+    /// The layer `digest`, if it is there and lies on `parent`, for the key that `lock` is the right to build: the key
+    /// is one more name of it from then on, as if the step had been done and had given just this.
+    ///
+    /// # Errors
+    /// When a file of the store can't be read or written.
+    pub fn name(
+        &self,
+        lock: &KeyLock,
+        digest: &Digest,
+        parent: Option<&Layer>,
+        label: &str,
+    ) -> Result<Option<Layer>, StoreError> {
+        let parent = parent.map(Layer::digest);
+        let there = self.inner.held_layer(digest)?;
+        let fits = |record: &LayerRecord| record.parent.map(|parent| parent.0) == parent;
+        let Some((record, held)) = there.filter(|(record, _)| fits(record)) else {
+            return Ok(None);
+        };
+        let label = label.replace(char::is_control, " ");
+        self.inner.write_key(&lock.key(), digest, &label)?;
+        let layer = Layer::new(&self.inner, lock.key(), &label, record, held);
+        Ok(Some(layer))
+    }
+
+    /// The layers of a snapshot as it was recorded, the lowest first, whatever their keys stand for by now;
+    /// as far as they are there.
+    ///
+    /// # Errors
+    /// When a file of the store can't be read.
+    pub fn recorded_layers(&self, snapshot: &SnapshotRecord) -> Result<Vec<Layer>, StoreError> {
+        self.inner.held_chain(&snapshot.keys, &snapshot.layers)
     }
 
     /// Keeps `layers` for a container.
@@ -201,6 +234,36 @@ impl Inner {
         }
         held.insert(*digest, Arc::downgrade(&lock));
         Ok(lock)
+    }
+
+    /// The layers `digests` with the keys that they were recorded with, as far as they are there.
+    pub(super) fn held_chain(
+        &self,
+        keys: &[Digest],
+        digests: &[Digest],
+    ) -> Result<Vec<Layer>, StoreError> {
+        let mut chain: Vec<Layer> = Vec::with_capacity(digests.len());
+        for (key, digest) in keys.iter().zip(digests) {
+            let Some((record, held)) = self.held_layer(digest)? else {
+                break;
+            };
+            let label = record.label.clone();
+            chain.push(Layer::new(self, *key, &label, record, held));
+        }
+        Ok(chain)
+    }
+
+    /// A layer that is there, with a share of its lock.
+    fn held_layer(
+        &self,
+        digest: &Digest,
+    ) -> Result<Option<(LayerRecord, Arc<FileLock>)>, StoreError> {
+        // Before the lock, so as not to leave a lock file for a layer that is not there.
+        if !self.layer_path(digest).exists() {
+            return Ok(None);
+        }
+        let held = self.hold(digest)?;
+        Ok(self.read_layer(digest)?.map(|record| (record, held)))
     }
 
     /// Reads `layer.json`; `None` when it is missing or says nothing.

@@ -8,8 +8,8 @@
 //!     layer.json           what `find` needs: parent, label, engine, sizes
 //!     manifest.json        every entry with its mode, size and SHA-256, for `verify`
 //!   keys/KEY               "DIGEST\nLABEL\n": what the step KEY produced; written last
-//!   snapshots/ID.json      a named snapshot; ID = digest of (spec file, name);
-//!                          its modification time is the last use
+//!   snapshots/ID.json      a named snapshot; ID = digest of (spec file, name), the file being empty for
+//!                          an imported one; its modification time is the last use
 //!   kept/ID/               what a test left: its layers, output and logs; see `store/kept.rs`
 //!   locks/key-KEY.lock     held exclusively by the one who builds KEY; says in words who that is
 //!   locks/layer-DIGEST.lock  held shared by whoever uses the layer, exclusively by who removes it;
@@ -53,6 +53,7 @@
 //! Locks are `flock(2)`, so a store must be on a file system of this machine.
 
 mod chain;
+mod content;
 mod draft;
 mod error;
 mod gc;
@@ -77,6 +78,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use crate::digest::Digest;
 use crate::disk::{self, Context as _, DiskError, FileLock};
 
+pub use content::{Sealed, SealedKind};
 pub use draft::{Draft, LayerInfo};
 pub use error::StoreError;
 pub use gc::{GcOutcome, GcPolicy, RemovedLayer};
@@ -87,7 +89,7 @@ pub use layer::{Layer, Lease};
 pub use look::LayerFacts;
 pub use manifest::Difference;
 pub use scratch::{Scratch, Swept};
-pub use snapshot::SnapshotRecord;
+pub use snapshot::{ImportedService, SnapshotRecord};
 
 use scratch::Owner;
 
@@ -203,6 +205,19 @@ impl Inner {
 
     fn lock_path(&self, name: &str) -> PathBuf {
         self.path.join(format!("locks/{name}.lock"))
+    }
+
+    /// Gives a layer the name `key`.
+    fn write_key(
+        self: &Arc<Self>,
+        key: &Digest,
+        digest: &Digest,
+        label: &str,
+    ) -> Result<(), StoreError> {
+        self.write(
+            &self.key_path(key),
+            format!("{digest}\n{label}\n").as_bytes(),
+        )
     }
 
     /// Writes a file of the store whole or not at all; the temporary file is scratch.

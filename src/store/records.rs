@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::StoreError;
+use super::{ImportedService, StoreError};
 use crate::digest::Digest;
 use crate::disk::Context as _;
 
@@ -52,6 +52,9 @@ pub(super) struct SnapshotFile {
     pub(super) bytes: u64,
     /// Seconds since 1970.
     pub(super) built_at: u64,
+    /// What serves it, where no spec says so: it was imported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) services: Option<Vec<ImportedService>>,
 }
 
 // The signature is serde's.

@@ -1,10 +1,13 @@
 //! Named snapshots: which chain of layers a name of a spec stood for at its last use.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
 
 use super::records::{self, Hex, Name, SnapshotFile};
 use super::{Inner, Layer, Store, StoreError};
@@ -16,7 +19,7 @@ use crate::disk::Context as _;
 pub struct SnapshotRecord {
     /// Its name in the spec.
     pub name: String,
-    /// The spec file.
+    /// The spec file; empty for one that was imported.
     pub spec: PathBuf,
     /// The keys of its steps, in the order of building.
     pub keys: Vec<Digest>,
@@ -28,6 +31,31 @@ pub struct SnapshotRecord {
     pub built_at: SystemTime,
     /// When it was last recorded: at each use.
     pub last_used: SystemTime,
+    /// What serves it, for one that was imported: no spec says so.
+    pub imported: Option<Vec<ImportedService>>,
+}
+
+/// A service of an imported snapshot, as its spec had it elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportedService {
+    /// Its name: `db`.
+    pub name: String,
+    /// The engine as a spec names it: `postgres`.
+    pub engine: String,
+    /// The database.
+    pub database: String,
+    /// The engine's own settings.
+    #[serde(default)]
+    pub settings: BTreeMap<String, String>,
+}
+
+impl SnapshotRecord {
+    /// Whether it still keeps its layers from `gc`: it was imported, or its spec file is there, or can't be
+    /// looked at, being on a disk that is not mounted.
+    pub fn is_wanted(&self) -> bool {
+        self.imported.is_some()
+            || !matches!(fs::metadata(&self.spec), Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory))
+    }
 }
 
 impl Store {
@@ -44,6 +72,30 @@ impl Store {
         spec: &Path,
         chain: &[Layer],
     ) -> Result<(), StoreError> {
+        self.record(name, spec, chain, None)
+    }
+
+    /// Notes that the snapshot `name` was imported, is `chain`, the lowest layer first, and is served by
+    /// `services`. No spec keeps its layers from `gc`: this record does, until they are old enough or all go.
+    ///
+    /// # Errors
+    /// When the record can't be written.
+    pub fn record_import(
+        &self,
+        name: &str,
+        chain: &[Layer],
+        services: Vec<ImportedService>,
+    ) -> Result<(), StoreError> {
+        self.record(name, Path::new(""), chain, Some(services))
+    }
+
+    fn record(
+        &self,
+        name: &str,
+        spec: &Path,
+        chain: &[Layer],
+        services: Option<Vec<ImportedService>>,
+    ) -> Result<(), StoreError> {
         let path = self.inner.snapshot_path(name, spec);
         let now = SystemTime::now();
         let mut record = SnapshotFile {
@@ -53,6 +105,7 @@ impl Store {
             layers: chain.iter().map(|layer| Hex(layer.digest())).collect(),
             bytes: chain.iter().map(Layer::bytes).sum(),
             built_at: now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
+            services,
         };
         if let Ok(there) = records::read::<SnapshotFile>(&path) {
             let fresh = std::mem::replace(&mut record.built_at, there.built_at);
@@ -73,6 +126,15 @@ impl Store {
     /// When its record can't be read.
     pub fn snapshot(&self, name: &str, spec: &Path) -> Result<Option<SnapshotRecord>, StoreError> {
         read(&self.inner.snapshot_path(name, spec))
+    }
+
+    /// The snapshot that was imported under the name `name`.
+    ///
+    /// # Errors
+    /// When its record can't be read.
+    pub fn imported(&self, name: &str) -> Result<Option<SnapshotRecord>, StoreError> {
+        let record = self.snapshot(name, Path::new(""))?;
+        Ok(record.filter(|record| record.imported.is_some()))
     }
 
     /// All snapshots, ordered by spec file and name. Records that are damaged are left out with a
@@ -144,5 +206,6 @@ fn read(path: &Path) -> Result<Option<SnapshotRecord>, StoreError> {
         bytes: record.bytes,
         built_at: UNIX_EPOCH + Duration::from_secs(record.built_at),
         last_used,
+        imported: record.services,
     }))
 }
