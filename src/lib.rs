@@ -25,6 +25,7 @@ pub mod architecture {
 }
 pub mod builder;
 pub mod cargo;
+pub mod carry;
 pub mod container;
 pub mod digest;
 pub mod disk;

@@ -13,6 +13,7 @@
 
 mod cases;
 mod error;
+mod imported;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

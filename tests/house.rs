@@ -25,6 +25,7 @@ const RANKS: &[(&str, u8)] = &[
     ("store", 2),
     ("engine", 2),
     ("event", 3),
+    ("carry", 3),
     ("container", 3),
     ("builder", 4),
     ("pool", 5),
@@ -99,12 +100,19 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("serde", &["*"]),
     (
         "serde_json",
-        &["store", "report/json.rs", "cli", "pool/wire.rs"],
+        &[
+            "carry/image.rs",
+            "store",
+            "report/json.rs",
+            "cli",
+            "pool/wire.rs",
+        ],
     ),
     ("sha2", &["digest.rs"]),
     ("sqlx_0_8", &["front/fixture/sqlx.rs", "lib.rs"]),
     ("sqlx_0_9", &["front/fixture/sqlx.rs", "lib.rs"]),
     ("strsim", &["spec/problem.rs"]),
+    ("tar", &["carry/tape.rs"]),
     ("thiserror", &["*"]),
     ("tokio", &["schedule", "front/fixture", "front/testing"]),
     (
@@ -114,6 +122,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("toml", &["package.rs", "cargo/config.rs"]),
     ("tracing", &["*"]),
     ("tracing_subscriber", &["cli", "main.rs"]),
+    ("zstd", &["carry/squeeze.rs"]),
 ];
 
 /// What may stand beside `src`, besides `LICENSE…`, dot-files and the ignored `target`.

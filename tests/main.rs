@@ -4,6 +4,7 @@ mod attribute;
 mod bad_days;
 mod build;
 mod cargo;
+mod carry;
 mod cgroup;
 mod cli;
 mod container;

@@ -1,6 +1,7 @@
 //! What can be written on the command line: here what belongs to a run, in the rooms below the rest.
 
 mod cargo;
+mod carry;
 mod kept;
 mod serve;
 mod start;
@@ -16,6 +17,7 @@ use cowherd::schedule::KeepWhen;
 use cowherd::units;
 
 pub(super) use cargo::{Cargo, CargoRunner};
+pub(super) use carry::{Export, Import};
 pub(super) use kept::{Drop, Enter, Kept};
 pub(super) use serve::Serve;
 pub(super) use start::{Completions, Doctor, Init, Man};
@@ -88,6 +90,10 @@ pub(super) enum Subcommand {
     List(List),
     /// Show the steps of a snapshot: what is built of them, how large it is, what comes next.
     Inspect(Inspect),
+    /// Write a snapshot to a file, for another machine.
+    Export(Export),
+    /// Take over a snapshot from a file.
+    Import(Import),
     /// Remove the layers that no snapshot needs any more.
     Gc(Gc),
     /// Say what this machine allows, and what to paste for what it does not.

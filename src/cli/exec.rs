@@ -10,15 +10,16 @@ use cowherd::project::{Project, ProjectError, test_environment};
 use cowherd::sandbox::cgroup::Limits;
 use cowherd::sandbox::{Command, SandboxError, take_terminal_back};
 use cowherd::schedule::{self, Stop};
+use cowherd::spec::SpecError;
 
 use super::args;
 use super::failure::Refusal;
 
 pub(super) fn exec(args: &args::Exec, color: ColorChoice) -> anyhow::Result<ExitCode> {
-    let project = Project::open(args.spec.file.as_deref())?;
     let stop = Stop::new()?;
     let watch = schedule::watch(&stop)?;
-    let state = one_state(&project, args.snapshot.as_deref(), color, &stop)?;
+    let (file, name) = (args.spec.file.as_deref(), args.snapshot.as_deref());
+    let (project, state) = meant(file, name, color, &stop)?;
     let mut command = Command::from_argv(&args.command);
     command.envs(test_environment(project.on().identity));
     let code = in_container(&project, &state, command, args.host_files, &stop);
@@ -47,8 +48,48 @@ pub(super) fn one_name<'a>(project: &'a Project, name: Option<&'a str>) -> anyho
     }
 }
 
+/// The one snapshot that is meant, with its project: one of the spec, which is built if need be, or else one that was
+/// imported under this name, for which no spec is needed.
+pub(super) fn meant(
+    file: Option<&Path>,
+    name: Option<&str>,
+    color: ColorChoice,
+    stop: &Stop,
+) -> anyhow::Result<(Project, Arc<State>)> {
+    let (folder, opened) = match Project::open(file) {
+        Ok(project) => match name {
+            Some(name)
+                if !project
+                    .spec()
+                    .snapshots
+                    .iter()
+                    .any(|known| known.name == name) =>
+            {
+                (project.spec().folder.clone(), Ok(project))
+            }
+            _ => {
+                let state = one_state(&project, name, color, stop)?;
+                return Ok((project, state));
+            }
+        },
+        Err(error @ ProjectError::Spec(SpecError::NotFound { .. })) => {
+            (std::env::current_dir()?, Err(error))
+        }
+        Err(error) => return Err(error.into()),
+    };
+    if let Some(name) = name
+        && let Some(found) = Project::imported(name, &folder)?
+    {
+        return Ok(found);
+    }
+    // To say what is wrong with the name, or that there is no spec.
+    let project = opened?;
+    let state = one_state(&project, name, color, stop)?;
+    Ok((project, state))
+}
+
 /// Builds the one snapshot that is meant.
-pub(super) fn one_state(
+fn one_state(
     project: &Project,
     name: Option<&str>,
     color: ColorChoice,

@@ -4,7 +4,9 @@ use std::process::ExitCode;
 
 use cowherd::builder::BuildError;
 use cowherd::cargo::{BinaryError, ConfigError, FixtureError, WantedError};
+use cowherd::carry::CarryError;
 use cowherd::container::ContainerError;
+use cowherd::disk::DiskError;
 use cowherd::event::in_words;
 use cowherd::init::InitError;
 use cowherd::plan::PlanError;
@@ -12,6 +14,7 @@ use cowherd::pool::client::ClientError;
 use cowherd::project::ProjectError;
 use cowherd::report::ReportError;
 use cowherd::sandbox::SandboxError;
+use cowherd::schedule::Stop;
 use cowherd::serve::ServeError;
 use cowherd::spec::SpecError;
 use cowherd::store::StoreError;
@@ -70,6 +73,20 @@ fn kind(error: &anyhow::Error) -> (u8, Option<String>) {
     if let Some(error) = error.downcast_ref::<ReportError>() {
         return (2, error.hint());
     }
+    if let Some(error) = error.downcast_ref::<CarryError>() {
+        let code = match error {
+            CarryError::NothingInCommon { .. } => 2,
+            CarryError::Uncarriable { .. }
+            | CarryError::Changed { .. }
+            | CarryError::Refused { .. }
+            | CarryError::LayerNotHere { .. } => 101,
+            _ => 97,
+        };
+        return (code, error.hint());
+    }
+    if let Some(error) = error.downcast_ref::<DiskError>() {
+        return (97, error.hint());
+    }
     if let Some(error) = error.downcast_ref::<StoreError>() {
         return (97, error.hint());
     }
@@ -84,6 +101,14 @@ fn kind(error: &anyhow::Error) -> (u8, Option<String>) {
         return (error.code, Some(error.hint.clone()));
     }
     (97, None)
+}
+
+/// An error of carrying; what was interrupted ends with the code of the signal.
+pub(super) fn stopped(error: CarryError, stop: &Stop) -> anyhow::Error {
+    match (error, stop.asked()) {
+        (CarryError::Interrupted, Some(signal)) => ProjectError::Interrupted { signal }.into(),
+        (error, _) => error.into(),
+    }
 }
 
 /// A command line that can't be followed.

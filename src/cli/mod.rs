@@ -8,8 +8,10 @@ mod completions;
 mod doctor;
 mod enter;
 mod exec;
+mod export;
 mod failure;
 mod gc;
+mod import;
 mod init;
 mod inspect;
 mod kept;
@@ -59,6 +61,8 @@ pub(crate) fn main() -> ExitCode {
         Subcommand::Serve(serve) => serve::serve(&serve, args.color),
         Subcommand::List(list) => list::list(&list),
         Subcommand::Inspect(inspect) => inspect::inspect(&inspect),
+        Subcommand::Export(export) => export::export(&export, args.color),
+        Subcommand::Import(import) => import::import(&import),
         Subcommand::Gc(gc) => gc::gc(&gc),
         Subcommand::Doctor(doctor) => doctor::doctor(&doctor),
         Subcommand::Completions(completions) => completions::completions(&completions),

@@ -12,10 +12,10 @@ use super::failure::Refusal;
 use super::{args, exec};
 
 pub(super) fn shell(args: &args::Shell, color: ColorChoice) -> anyhow::Result<ExitCode> {
-    let project = Project::open(args.spec.file.as_deref())?;
     let stop = Stop::new()?;
     let watch = schedule::watch(&stop)?;
-    let state = exec::one_state(&project, args.snapshot.as_deref(), color, &stop)?;
+    let (file, name) = (args.spec.file.as_deref(), args.snapshot.as_deref());
+    let (project, state) = exec::meant(file, name, color, &stop)?;
     let command = client(&project, &state, args.service.as_deref())?;
     let code = exec::in_container(&project, &state, command, false, &stop);
     drop(watch);

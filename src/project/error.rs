@@ -58,6 +58,12 @@ pub enum ProjectError {
         /// The names that there are.
         known: Vec<String>,
     },
+    /// Layers of a snapshot that was imported were removed since.
+    #[error("can't use the imported snapshot `{name}`: its layers are gone")]
+    ImportGone {
+        /// Its name.
+        name: String,
+    },
     /// The spec has no tests.
     #[error("the spec has no tests")]
     NoTests,
@@ -97,6 +103,7 @@ impl ProjectError {
                 0..=20 => format!("there are: {}", known.join(", ")),
                 more => format!("there are {more} tests, such as {}", known[..5].join(", ")),
             }),
+            Self::ImportGone { .. } => Some("import it again".to_owned()),
             _ => None,
         }
     }

@@ -1,0 +1,53 @@
+//! Snapshots that were imported, and need no spec here.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::{Project, ProjectError, open_store};
+use crate::carry;
+use crate::container::State;
+use crate::store::Store;
+
+impl Project {
+    /// The snapshot that was imported into the store as `name`, with a project that is `folder`; `None` when there is
+    /// none. It is noted that it is in use.
+    ///
+    /// # Errors
+    /// When its layers are gone, its engine isn't here, or the store can't be used.
+    pub fn imported(name: &str, folder: &Path) -> Result<Option<(Self, Arc<State>)>, ProjectError> {
+        Self::imported_in(open_store()?, name, folder)
+    }
+
+    /// As [`Project::imported`], from this store.
+    ///
+    /// # Errors
+    /// As [`Project::imported`].
+    pub fn imported_in(
+        store: Store,
+        name: &str,
+        folder: &Path,
+    ) -> Result<Option<(Self, Arc<State>)>, ProjectError> {
+        let Some(record) = store.imported(name)? else {
+            return Ok(None);
+        };
+        let chain = store.recorded_layers(&record)?;
+        if chain.len() < record.layers.len() {
+            let name = name.to_owned();
+            return Err(ProjectError::ImportGone { name });
+        }
+        let services = record.imported.unwrap_or_default();
+        let project = Self::with_store(carry::spec_of(name, &services, folder)?, store)?;
+        let Some(snapshot) = project.spec().snapshots.first() else {
+            return Ok(None);
+        };
+        let engines = crate::engine::for_services(&snapshot.services)?;
+        project.store().record_import(name, &chain, services)?;
+        let state = State {
+            snapshot: name.to_owned(),
+            layers_folder: project.store().layers_dir().to_owned(),
+            layers: chain.into_iter().rev().collect(),
+            services: engines.into_iter().map(Arc::from).collect(),
+        };
+        Ok(Some((project, Arc::new(state))))
+    }
+}
