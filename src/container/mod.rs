@@ -6,6 +6,7 @@
 
 mod commands;
 mod copied;
+mod dialogue;
 mod error;
 mod forward;
 mod host;
@@ -23,6 +24,7 @@ use crate::sandbox::cgroup::Group;
 use crate::sandbox::{Command, Exit, Running, Sandbox, Slot, Wake};
 
 pub use copied::CopiedUp;
+pub use dialogue::Dialogue;
 pub use error::ContainerError;
 pub use forward::Forward;
 pub use host::{Host, Live, Order, ProjectFiles};
