@@ -19,11 +19,15 @@ use std::fmt::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::migrate::script::Dialect;
 use crate::spec::Service;
 
+pub mod content;
 mod error;
 mod null;
 mod postgres;
+pub mod postgres_content;
+pub mod postgres_copy;
 mod postgres_explain;
 pub mod postgres_find;
 mod postgres_machine;
@@ -35,6 +39,7 @@ mod postgres_warm;
 mod sqlite;
 #[cfg(feature = "sqlite")]
 pub mod sqlite_client;
+pub mod sqlite_content;
 mod sqlite_copy;
 #[cfg(feature = "sqlite")]
 mod sqlite_file;
@@ -42,6 +47,8 @@ mod sqlite_file;
 mod sqlite_freeze;
 #[cfg(feature = "sqlite")]
 pub mod sqlite_mapped;
+#[cfg(feature = "sqlite")]
+pub mod sqlite_rows;
 #[cfg(feature = "sqlite")]
 mod sqlite_script;
 #[cfg(feature = "sqlite")]
@@ -54,6 +61,9 @@ pub use sqlite_copy::private_copy;
 pub trait Engine: Send + Sync + fmt::Debug {
     /// What people call it: `PostgreSQL`.
     fn name(&self) -> &'static str;
+
+    /// Whose SQL it speaks; `None` where its data are no tables.
+    fn dialect(&self) -> Option<Dialect>;
 
     /// The exact version, build included; part of every key.
     fn version(&self) -> &str;

@@ -6,6 +6,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::{Action, Address, Base, Engine, EngineError, Exec, Place, ScriptFile, Server};
+use crate::migrate::script::Dialect;
 use crate::spec::Service;
 
 pub(super) const KEY: &str = "null";
@@ -31,6 +32,10 @@ impl Null {
 impl Engine for Null {
     fn name(&self) -> &'static str {
         "null"
+    }
+
+    fn dialect(&self) -> Option<Dialect> {
+        None
     }
 
     fn version(&self) -> &'static str {

@@ -12,6 +12,7 @@ use super::postgres_seal::{prove_clean, strip};
 use super::postgres_settings::{BUILDING, FAST, Locale, Settings, initdb_args, refuse};
 use super::postgres_warm::converse;
 use super::{Action, Address, Base, Engine, EngineError, Exec, Place, ScriptFile, Server};
+use crate::migrate::script::Dialect;
 use crate::spec::Service;
 
 pub(super) const KEY: &str = "postgres";
@@ -128,6 +129,10 @@ impl Postgres {
 impl Engine for Postgres {
     fn name(&self) -> &'static str {
         "PostgreSQL"
+    }
+
+    fn dialect(&self) -> Option<Dialect> {
+        Some(Dialect::Postgres)
     }
 
     fn version(&self) -> &str {

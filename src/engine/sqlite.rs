@@ -7,6 +7,7 @@ use rusqlite::Connection;
 use super::sqlite_freeze::{freeze, seal};
 use super::sqlite_script::{library, load};
 use super::{Action, Address, Base, Engine, EngineError, Exec, Place, ScriptFile, Server};
+use crate::migrate::script::Dialect;
 use crate::spec::Service;
 
 pub(super) const KEY: &str = "sqlite";
@@ -101,6 +102,10 @@ impl Sqlite {
 impl Engine for Sqlite {
     fn name(&self) -> &'static str {
         "SQLite"
+    }
+
+    fn dialect(&self) -> Option<Dialect> {
+        Some(Dialect::Sqlite)
     }
 
     fn version(&self) -> &str {
