@@ -27,6 +27,7 @@ pub mod builder;
 pub mod cargo;
 pub mod carry;
 pub mod container;
+pub mod difference;
 pub mod digest;
 pub mod disk;
 pub mod doctor;

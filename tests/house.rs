@@ -28,6 +28,7 @@ const RANKS: &[(&str, u8)] = &[
     ("carry", 3),
     ("container", 3),
     ("builder", 4),
+    ("difference", 4),
     ("pool", 5),
     ("schedule", 6),
     ("report", 6),

@@ -1,0 +1,144 @@
+//! One service of a state, opened to be read.
+
+use std::os::fd::BorrowedFd;
+use std::path::{Path, PathBuf};
+
+use super::DifferenceError;
+use super::psql::Psql;
+use crate::container::{Container, State};
+use crate::engine::content::{Object, Sequence, Table};
+use crate::engine::sqlite_content::Content;
+use crate::engine::{Engine, EngineError, postgres_content};
+use crate::migrate::script::Dialect;
+
+/// One service of a state, opened to be read.
+#[derive(Debug)]
+pub struct Side {
+    pub(super) source: Source,
+}
+
+/// Where it is read from.
+#[derive(Debug)]
+pub(super) enum Source {
+    Postgres(Psql),
+    Sqlite(Content),
+}
+
+impl Side {
+    /// Opens the service of `engine`: by its server in `container`, or as a file in `folders`, the data folders that
+    /// an overlay of the state has, topmost first. `None` where there are no tables to be read.
+    ///
+    /// The container must live as long as the side is read. A readable `stop` ends every wait.
+    ///
+    /// # Errors
+    /// A server that can't be connected to or is not there, a file that can't be read or is not at rest.
+    pub fn open(
+        engine: &dyn Engine,
+        folders: &[PathBuf],
+        container: Option<&mut Container>,
+        stop: Option<BorrowedFd<'_>>,
+    ) -> Result<Option<Self>, DifferenceError> {
+        let source = match (engine.dialect(), container, engine.database_file()) {
+            (Some(Dialect::Postgres), Some(container), _) => {
+                Source::Postgres(Psql::start(engine, container, stop)?)
+            }
+            (Some(Dialect::Sqlite), _, Some(file)) => {
+                Source::Sqlite(Content::open(&topmost(folders, &file)?)?)
+            }
+            (None | Some(Dialect::Mysql), ..) => return Ok(None),
+            (Some(Dialect::Postgres | Dialect::Sqlite), ..) => {
+                return Err(DifferenceError::Incomparable {
+                    what: engine.place().service().to_owned(),
+                    why: format!("its {} doesn't run", engine.name()),
+                });
+            }
+        };
+        Ok(Some(Self { source }))
+    }
+
+    /// Fails where the two have nothing to be compared by.
+    pub(super) fn check_comparable(&self, other: &Self) -> Result<(), DifferenceError> {
+        let why = match (&self.source, &other.source) {
+            (Source::Postgres(_), Source::Postgres(_)) => return Ok(()),
+            (Source::Sqlite(one), Source::Sqlite(other)) => {
+                if one.encoding() == other.encoding() {
+                    return Ok(());
+                }
+                "they store text in different encodings"
+            }
+            _ => "they are not of one engine",
+        };
+        Err(DifferenceError::Incomparable {
+            what: "the databases".to_owned(),
+            why: why.to_owned(),
+        })
+    }
+
+    /// The objects of the schema.
+    pub(super) fn objects(&mut self) -> Result<Vec<Object>, DifferenceError> {
+        match &mut self.source {
+            Source::Postgres(psql) => {
+                let answer = psql.answer("the schema", postgres_content::OBJECTS)?;
+                Ok(postgres_content::objects(answer.into_iter()))
+            }
+            Source::Sqlite(content) => Ok(content.objects()?),
+        }
+    }
+
+    /// The tables whose rows can be read.
+    pub(super) fn tables(&mut self) -> Result<Vec<Table>, DifferenceError> {
+        match &mut self.source {
+            Source::Postgres(psql) => {
+                let answer = psql.answer("the tables", postgres_content::COLUMNS)?;
+                Ok(postgres_content::tables(answer.into_iter()))
+            }
+            Source::Sqlite(content) => Ok(content.tables()?),
+        }
+    }
+
+    /// Where the sequences stand.
+    pub(super) fn sequences(&mut self) -> Result<Vec<Sequence>, DifferenceError> {
+        match &mut self.source {
+            Source::Postgres(psql) => {
+                let answer = psql.answer("the sequences", postgres_content::SEQUENCES)?;
+                Ok(postgres_content::sequences(answer.into_iter()))
+            }
+            Source::Sqlite(content) => Ok(content.sequences()?),
+        }
+    }
+
+    /// How many rows a table has.
+    pub(super) fn count(&mut self, table: &Table) -> Result<u64, DifferenceError> {
+        match &mut self.source {
+            Source::Postgres(psql) => {
+                let what = format!("the rows of {}", table.name);
+                let count = psql.answer(&what, &format!("SELECT count(*) FROM {}", table.from))?;
+                let count = count
+                    .first()
+                    .and_then(|row| row.first()?.as_ref()?.parse().ok());
+                Ok(count.unwrap_or_default())
+            }
+            Source::Sqlite(content) => Ok(content.count(table)?),
+        }
+    }
+}
+
+/// The folders of a state's service, topmost first: what [`Side::open`] and [`files`](super::files) take.
+pub fn folders(state: &State, service: &str) -> Vec<PathBuf> {
+    let layers = state.layers.iter();
+    layers.filter_map(|layer| layer.files(service)).collect()
+}
+
+/// The file as an overlay of these folders shows it.
+fn topmost(folders: &[PathBuf], file: &Path) -> Result<PathBuf, EngineError> {
+    let mut there = folders.iter().map(|folder| folder.join(file));
+    let found = there.find(|path| path.symlink_metadata().is_ok());
+    // A device is the mark of a file that was removed.
+    found
+        .filter(|path| path.is_file())
+        .ok_or_else(|| EngineError::File {
+            verb: "find",
+            path: file.to_owned(),
+            source: std::io::ErrorKind::NotFound.into(),
+        })
+}
