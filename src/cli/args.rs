@@ -2,6 +2,7 @@
 
 mod cargo;
 mod carry;
+mod diff;
 mod kept;
 mod serve;
 mod start;
@@ -18,6 +19,7 @@ use cowherd::units;
 
 pub(super) use cargo::{Cargo, CargoRunner};
 pub(super) use carry::{Export, Import};
+pub(super) use diff::{Diff, Limit};
 pub(super) use kept::{Drop, Enter, Kept};
 pub(super) use serve::Serve;
 pub(super) use start::{Completions, Doctor, Init, Man};
@@ -94,6 +96,8 @@ pub(super) enum Subcommand {
     Export(Export),
     /// Take over a snapshot from a file.
     Import(Import),
+    /// Show what differs between two snapshots: schema, rows, files.
+    Diff(Diff),
     /// Remove the layers that no snapshot needs any more.
     Gc(Gc),
     /// Say what this machine allows, and what to paste for what it does not.

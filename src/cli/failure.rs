@@ -6,6 +6,7 @@ use cowherd::builder::BuildError;
 use cowherd::cargo::{BinaryError, ConfigError, FixtureError, WantedError};
 use cowherd::carry::CarryError;
 use cowherd::container::ContainerError;
+use cowherd::difference::DifferenceError;
 use cowherd::disk::DiskError;
 use cowherd::event::in_words;
 use cowherd::init::InitError;
@@ -69,6 +70,9 @@ fn kind(error: &anyhow::Error) -> (u8, Option<String>) {
     }
     if error.is::<ConfigError>() || error.is::<BinaryError>() {
         return (101, None);
+    }
+    if let Some(error) = error.downcast_ref::<DifferenceError>() {
+        return (error.exit_code(), error.hint());
     }
     if let Some(error) = error.downcast_ref::<ReportError>() {
         return (2, error.hint());

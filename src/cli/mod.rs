@@ -5,6 +5,7 @@ mod build;
 mod cargo;
 mod cargo_runner;
 mod completions;
+mod diff;
 mod doctor;
 mod enter;
 mod exec;
@@ -63,6 +64,7 @@ pub(crate) fn main() -> ExitCode {
         Subcommand::Inspect(inspect) => inspect::inspect(&inspect),
         Subcommand::Export(export) => export::export(&export, args.color),
         Subcommand::Import(import) => import::import(&import),
+        Subcommand::Diff(diff) => diff::diff(&diff, args.color),
         Subcommand::Gc(gc) => gc::gc(&gc),
         Subcommand::Doctor(doctor) => doctor::doctor(&doctor),
         Subcommand::Completions(completions) => completions::completions(&completions),
