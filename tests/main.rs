@@ -8,6 +8,7 @@ mod carry;
 mod cgroup;
 mod cli;
 mod container;
+mod difference;
 mod doctor;
 mod engine;
 mod front;

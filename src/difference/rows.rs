@@ -79,9 +79,10 @@ pub fn rows(
     Ok(())
 }
 
-/// Whether a table is the one that the user means.
+/// Whether a table is the one that the user means; they need not quote what SQL wants quoted.
 fn is_meant(wanted: &str, table: &str) -> bool {
-    table == wanted || table.split_once('.').is_some_and(|(_, own)| own == wanted)
+    let is = |name: &str| name == wanted || name.replace('"', "") == wanted;
+    is(table) || table.split_once('.').is_some_and(|(_, own)| is(own))
 }
 
 /// A table on both sides, or on one.

@@ -20,12 +20,13 @@ pub const OBJECTS: &str = include_str!("postgres_objects.sql");
 /// place in the primary key. A partitioned table is read as one.
 ///
 /// The database's own collation orders as bytes do where the C library's `C` and `C.UTF-8` do, or PostgreSQL's own
-/// provider; 950 and 951 are the collations `C` and `POSIX`. Before version 15 a database has no provider to ask for.
+/// provider; 950 and 951 are the collations `C` and `POSIX`. Before version 15 a database has no provider to ask for. All
+/// that holds where the bytes of the database are those that its clients get.
 pub const COLUMNS: &str = "
 SELECT format('%I.%I', n.nspname, c.relname) COLLATE \"C\", c.relkind, a.attname,
   CASE WHEN a.atttypid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype) THEN 'number'
     WHEN a.atttypid = 'uuid'::regtype OR a.atttypid IN ('text'::regtype, 'varchar'::regtype)
-      AND (a.attcollation IN (950, 951) OR a.attcollation = 100 AND d.bytes) THEN 'bytes'
+      AND d.same AND (a.attcollation IN (950, 951) OR a.attcollation = 100 AND d.bytes) THEN 'bytes'
     ELSE 'written' END,
   k.place
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -34,7 +35,8 @@ FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE i.indrelid = c.oid AND i.indisprimary AND u.place <= i.indnkeyatts AND u.attnum = a.attnum) k ON true,
   (SELECT coalesce(to_jsonb(p) ->> 'datlocprovider', 'c') = 'b'
       OR coalesce(to_jsonb(p) ->> 'datlocprovider', 'c') = 'c'
-        AND datcollate IN ('C', 'POSIX', 'C.UTF-8', 'C.utf8') AS bytes
+        AND datcollate IN ('C', 'POSIX', 'C.UTF-8', 'C.utf8') AS bytes,
+      getdatabaseencoding() IN ('UTF8', 'SQL_ASCII') AS same
     FROM pg_database p WHERE datname = current_database()) d
 WHERE c.relkind IN ('r', 'p', 'm') AND NOT c.relispartition AND c.relispopulated
   AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
@@ -46,6 +48,13 @@ ORDER BY 1, a.attnum";
 pub const SEQUENCES: &str = "
 SELECT format('%I.%I', schemaname, sequencename) COLLATE \"C\", last_value FROM pg_sequences
 WHERE schemaname !~ '^pg_' ORDER BY 1";
+
+/// Orders by the bytes that a client gets. A database in `SQL_ASCII` converts nothing.
+fn by_bytes(text: &str) -> String {
+    format!(
+        "convert_to({text}, CASE getdatabaseencoding() WHEN 'SQL_ASCII' THEN 'SQL_ASCII' ELSE 'UTF8' END)"
+    )
+}
 
 /// A row of an answer.
 pub type Answer = Vec<Option<String>>;
@@ -124,12 +133,14 @@ pub fn rows(from: &str, columns: &[&str], orders: &[Order]) -> String {
     let names: Vec<String> = columns.iter().map(|name| quoted(name)).collect();
     let list = names.join(", ");
     if orders.is_empty() {
-        return format!("SELECT ROW({list})::text COLLATE \"C\" FROM {from} ORDER BY 1");
+        // `OFFSET` keeps the text from being made once more for the order.
+        let texts = format!("SELECT ROW({list})::text AS line FROM {from} OFFSET 0");
+        return format!("SELECT line FROM ({texts}) t ORDER BY {}", by_bytes("line"));
     }
     let by = names.iter().zip(orders).map(|(name, order)| match order {
         Order::Number | Order::Bytes => name.clone(),
         // A cast to text is not what is written: it cuts trailing blanks off, and spells `t` out.
-        Order::Written => format!("format('%s', {name}) COLLATE \"C\""),
+        Order::Written => by_bytes(&format!("format('%s', {name})")),
     });
     let by = by.collect::<Vec<_>>().join(", ");
     format!("SELECT {list} FROM {from} ORDER BY {by}")

@@ -61,6 +61,13 @@ impl Stop {
         self.inner.killed.as_fd()
     }
 
+    /// Waits for the order to kill.
+    pub fn wait_until_killed(&self) {
+        use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+        let mut fds = [PollFd::new(self.killed(), PollFlags::POLLIN)];
+        while !matches!(poll(&mut fds, PollTimeout::NONE), Ok(n) if n > 0) {}
+    }
+
     /// Whether the order to kill was given.
     pub fn is_killed(&self) -> bool {
         use nix::poll::{PollFd, PollFlags, PollTimeout, poll};

@@ -36,11 +36,9 @@ impl Json {
 
     pub(super) fn told(&mut self, told: &Told<'_>) -> io::Result<()> {
         match told {
-            Told::Begin(before, after) => self.event(
-                "diff-started",
-                None,
-                &json!({ "before": before, "after": after }),
-            ),
+            Told::Begin(before, after) => {
+                self.event("diff-started", None, &Names { before, after })
+            }
             Told::Service(name, _) => {
                 (*name).clone_into(&mut self.service);
                 Ok(())
@@ -105,6 +103,12 @@ impl Json {
         serde_json::to_writer(&mut self.output, &line)?;
         self.output.write_all(b"\n")
     }
+}
+
+#[derive(Serialize)]
+struct Names<'a> {
+    before: &'a str,
+    after: &'a str,
 }
 
 struct Row<'a> {

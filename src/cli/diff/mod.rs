@@ -7,8 +7,10 @@ mod values;
 use std::io;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
-use std::process::ExitCode;
+use std::process::{self, ExitCode};
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
 use clap::ColorChoice;
 use cowherd::container::{ContainerError, Live, Order, ProjectFiles, State};
@@ -29,6 +31,7 @@ pub(super) fn diff(args: &args::Diff, color: ColorChoice) -> anyhow::Result<Exit
     let watch = schedule::watch(&stop)?;
     let before = exec::one_state(&project, Some(&args.before), color, &stop)?;
     let after = exec::one_state(&project, Some(&args.after), color, &stop)?;
+    end_in_time(&stop);
     let default = !(args.rows || args.schema || args.files);
     let named = !args.table.is_empty();
     let limit = args.limit.unwrap_or(if args.json {
@@ -61,6 +64,18 @@ pub(super) fn diff(args: &args::Diff, color: ColorChoice) -> anyhow::Result<Exit
     };
     drop(watch);
     Ok(ExitCode::from(u8::from(args.exit_code && differs)))
+}
+
+/// Ends the program where an order to stop doesn't: while it waits for a reader that reads no more. Containers go with
+/// it.
+fn end_in_time(stop: &Stop) {
+    const ENOUGH: Duration = Duration::from_secs(1);
+    let stop = stop.clone();
+    thread::spawn(move || {
+        stop.wait_until_killed();
+        thread::sleep(ENOUGH);
+        process::exit(128 + stop.asked().unwrap_or_default());
+    });
 }
 
 fn is_gone(error: &anyhow::Error) -> bool {

@@ -203,7 +203,7 @@ impl Text {
             let [before, after] =
                 [&sequence.before, &sequence.after].map(|last| last.as_deref().unwrap_or("unused"));
             summary.row([
-                format!("  {}", sequence.name),
+                format!("  {} (sequence)", sequence.name),
                 format!("{before} → {after}"),
             ]);
         }
