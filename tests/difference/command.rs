@@ -8,7 +8,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::sqlite_shop;
-use crate::support::{Project, golden, userns};
+use crate::support::processes::until_none;
+use crate::support::{Project, golden, postgres, userns};
 
 fn output(project: &Project, args: &[&str]) -> String {
     project.run(args).code(0).stdout
@@ -157,21 +158,20 @@ snapshots:
     assert!(text.contains("0…' → '…000000000000two0"), "{text}");
 }
 
-/// Many rows that differ, so that what is printed about them fills every pipe.
-fn many() -> Project {
-    Project::new(
-        "\
+const MANY: &str = "\
 version: 1
 snapshots:
   none: { engine: sqlite, steps: [ { sql: none.sql } ] }
   many: { from: none, steps: [ { sql: many.sql } ] }
-",
-    )
+";
+
+/// Many rows that differ, so that what is printed about them fills every pipe.
+fn many() -> Project {
+    Project::new(MANY)
     .file("none.sql", "CREATE TABLE t (id INTEGER PRIMARY KEY);")
     .file(
         "many.sql",
-        "INSERT INTO t SELECT value FROM json_each('[' || rtrim(replace(hex(zeroblob(20000)), '00', '1,'), ',') || ']') WHERE 0;
-WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) INSERT INTO t SELECT i FROM n;",
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) INSERT INTO t SELECT i FROM n;",
     )
 }
 
@@ -198,28 +198,46 @@ fn a_reader_that_goes_wanted_no_more() {
     }
 }
 
-#[test]
-fn a_signal_ends_it_even_where_nobody_reads_what_it_prints() {
-    let project = many();
-    output(&project, &["build"]);
+/// Signals a comparison whose output fills a pipe that nobody reads on; its exit code.
+fn signalled(project: &Project, signal: Signal) -> Option<i32> {
+    output(project, &["build"]);
     let mut command = project.command(&["diff", "none", "many", "--json"]);
     let mut child = command.stdout(Stdio::piped()).spawn().expect("the program");
     let mut pipe = child.stdout.take().expect("a pipe");
     // From the first byte on it has much to write, and a pipe that takes no more soon.
     pipe.read_exact(&mut [0]).expect("a byte");
     let pid = Pid::from_raw(i32::try_from(child.id()).expect("a pid"));
-    kill(pid, Signal::SIGTERM).expect("a process to signal");
+    kill(pid, signal).expect("a process to signal");
     let deadline = Instant::now() + Duration::from_secs(60);
-    let status = loop {
+    loop {
         if let Some(status) = child.try_wait().expect("a status") {
-            break status;
+            return status.code();
         }
         if Instant::now() > deadline {
             child.kill().expect("an end");
         }
         std::thread::sleep(Duration::from_millis(2));
-    };
-    assert_eq!(status.code(), Some(143));
+    }
+}
+
+#[test]
+fn a_signal_ends_it_even_where_nobody_reads_what_it_prints() {
+    assert_eq!(signalled(&many(), Signal::SIGTERM), Some(143));
+}
+
+#[test]
+fn a_signal_ends_the_containers_too() {
+    if !postgres() {
+        return;
+    }
+    let project = Project::new(&MANY.replace("sqlite", "postgres"))
+        .file("none.sql", "CREATE TABLE t (id int PRIMARY KEY);")
+        .file(
+            "many.sql",
+            "INSERT INTO t SELECT generate_series(1, 20000);",
+        );
+    assert_eq!(signalled(&project, Signal::SIGINT), Some(130));
+    assert_eq!(until_none(|| project.processes()), []);
 }
 
 #[test]
