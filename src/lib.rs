@@ -27,6 +27,8 @@ pub mod builder;
 pub mod cargo;
 pub mod carry;
 pub mod container;
+// It reads SQLite files in this process.
+#[cfg(feature = "sqlite")]
 pub mod difference;
 pub mod digest;
 pub mod disk;

@@ -39,6 +39,7 @@ mod postgres_warm;
 mod sqlite;
 #[cfg(feature = "sqlite")]
 pub mod sqlite_client;
+#[cfg(feature = "sqlite")]
 pub mod sqlite_content;
 mod sqlite_copy;
 #[cfg(feature = "sqlite")]
