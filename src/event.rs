@@ -136,6 +136,8 @@ pub struct KeptState {
     pub id: String,
     /// What is stored for it, in bytes.
     pub bytes: u64,
+    /// Which rows the test changed, in lines for people: the first of them, with how many there are.
+    pub changes: Vec<String>,
 }
 
 /// An error with all its causes, the way messages show it: `can't do this: because of that`.

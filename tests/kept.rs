@@ -88,6 +88,26 @@ fn what_a_failed_test_left_can_be_entered_again_and_again() {
 }
 
 #[test]
+fn a_failure_says_which_rows_were_changed() {
+    if !userns() {
+        return;
+    }
+    let project = lite();
+    let run = project.run(&["run", "--keep", "failed"]);
+    for line in [
+        "item: 1 inserted, 1 deleted",
+        "- name='hat'",
+        "+ name='scarf'",
+    ] {
+        assert!(run.stderr.contains(line), "{}", run.stderr);
+    }
+    let id = ids(&project).pop().unwrap();
+    let diff = project.run(&["diff", "lite", &id[..5]]);
+    assert_eq!(diff.code, 0, "{}", diff.stderr);
+    assert!(diff.stdout.contains("+ name='scarf'"), "{}", diff.stdout);
+}
+
+#[test]
 fn nothing_is_kept_unless_it_is_asked_for() {
     if !userns() {
         return;

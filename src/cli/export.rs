@@ -16,13 +16,13 @@ use cowherd::units::format_size;
 
 use super::failure::Refusal;
 use super::output::{count, say};
-use super::{args, exec};
+use super::{args, meant};
 
 pub(super) fn export(args: &args::Export, color: ColorChoice) -> anyhow::Result<ExitCode> {
     let stop = Stop::new()?;
     let watch = schedule::watch(&stop)?;
     let target = Target::of(&args.archive)?;
-    let of = |name: &str| exec::meant(args.spec.file.as_deref(), Some(name), color, &stop);
+    let of = |name: &str| meant::meant(args.spec.file.as_deref(), Some(name), color, &stop);
     let (project, state) = of(&args.snapshot)?;
     let since = match &args.since {
         None => None,

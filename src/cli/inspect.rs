@@ -11,11 +11,11 @@ use cowherd::units::format_size;
 use serde_json::{Value, json};
 
 use super::output::{Table, ago, say, say_json, seen_from_here, timestamp};
-use super::{args, exec};
+use super::{args, meant};
 
 pub(super) fn inspect(args: &args::Inspect) -> anyhow::Result<ExitCode> {
     let project = Project::open(args.spec.file.as_deref())?;
-    let name = exec::one_name(&project, args.snapshot.as_deref())?;
+    let name = meant::one_name(&project, args.snapshot.as_deref())?;
     let (plan, engines) = project.plan(&[name])?;
     let (Some(planned), Some(snapshot)) = (
         plan.snapshot(name),

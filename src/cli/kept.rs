@@ -39,12 +39,11 @@ pub(super) fn kept(args: &args::Kept) -> anyhow::Result<ExitCode> {
 
 pub(super) fn drop(args: &args::Drop) -> anyhow::Result<ExitCode> {
     let store = project::open_store()?;
-    let gone = match args.all {
-        true => store.kept()?,
-        false => {
-            let named = args.ids.iter().map(|id| one(&store, id));
-            named.collect::<anyhow::Result<_>>()?
-        }
+    let gone = if args.all {
+        store.kept()?
+    } else {
+        let named = args.ids.iter().map(|id| one(&store, id));
+        named.collect::<anyhow::Result<_>>()?
     };
     for kept in &gone {
         store.drop_kept(kept)?;

@@ -19,6 +19,7 @@ mod kept;
 mod list;
 mod log;
 mod man;
+mod meant;
 mod output;
 mod run;
 mod serve;

@@ -9,13 +9,13 @@ use cowherd::sandbox::Command;
 use cowherd::schedule::{self, Stop};
 
 use super::failure::Refusal;
-use super::{args, exec};
+use super::{args, exec, meant};
 
 pub(super) fn shell(args: &args::Shell, color: ColorChoice) -> anyhow::Result<ExitCode> {
     let stop = Stop::new()?;
     let watch = schedule::watch(&stop)?;
     let (file, name) = (args.spec.file.as_deref(), args.snapshot.as_deref());
-    let (project, state) = exec::meant(file, name, color, &stop)?;
+    let (project, state) = meant::meant(file, name, color, &stop)?;
     let command = client(&project, &state, args.service.as_deref())?;
     let code = exec::in_container(&project, &state, command, false, &stop);
     drop(watch);

@@ -27,6 +27,7 @@ mod psql;
 mod rows;
 mod schema;
 mod side;
+pub mod words;
 
 pub use error::DifferenceError;
 pub use files::{FileDifference, FileFacts, FilesDifference, files};

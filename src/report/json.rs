@@ -48,7 +48,7 @@
 //! | `files` | those bytes for each of the 20 largest files: `path`, `bytes`; the largest first |
 //! | `output` | what the test printed: `text`, at most 1 MiB, its middle replaced by a line `… N bytes left out …`; `bytes`, how many it printed; `left_out`, how many are not in `text` |
 //! | `service_log` | optional: the last lines of the services' logs, when they help |
-//! | `kept` | optional: the state that it left, as `id` and `bytes`, or why there is none, as `error` |
+//! | `kept` | optional: the state that it left, as `id`, `bytes` and `changes` (lines for people), or why there is none, as `error` |
 //!
 //! **`interrupted`**: `forced`, whether everything is being killed.
 //!
@@ -247,8 +247,14 @@ struct Figures<'a> {
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Kept<'a> {
-    State { id: &'a str, bytes: u64 },
-    Not { error: &'a str },
+    State {
+        id: &'a str,
+        bytes: u64,
+        changes: &'a [String],
+    },
+    Not {
+        error: &'a str,
+    },
 }
 
 #[derive(Serialize)]
@@ -396,6 +402,7 @@ impl<'a> From<&'a Attempt> for Figures<'a> {
                 Ok(kept) => Kept::State {
                     id: &kept.id,
                     bytes: kept.bytes,
+                    changes: &kept.changes,
                 },
                 Err(error) => Kept::Not { error },
             }),

@@ -120,6 +120,9 @@ impl Junit {
         match &attempt.kept {
             None => {}
             Some(Ok(kept)) => {
+                if !kept.changes.is_empty() {
+                    description += &format!("\nit changed:\n{}\n", kept.changes.join("\n"));
+                }
                 description += &format!("\nits state is kept: cowherd enter {}\n", kept.id);
             }
             Some(Err(why)) => description += &format!("\ncan't keep its state: {why}\n"),

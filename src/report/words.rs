@@ -133,6 +133,11 @@ pub(super) fn evidence(paint: Paint, attempt: &Attempt) -> String {
                 units::format_size(kept.bytes),
                 kept.id
             );
+            if !kept.changes.is_empty() {
+                let _ = writeln!(text, "  {}", paint.text(Ink::Faint, "it changed:"));
+                let changes = output::clean(&kept.changes.join("\n"), controls);
+                text += &output::behind(&bar, &changes);
+            }
             let _ = writeln!(text, "  {}", paint.text(Ink::Strong, &said));
         }
         Some(Err(why)) => {

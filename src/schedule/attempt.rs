@@ -86,7 +86,7 @@ fn live(
     record.copied_up = copied.bytes;
     record.files = copied.files;
     if case.keep.wants(&record.outcome) {
-        record.kept = Some(keep::keep(&mut container, case, record, stop));
+        record.kept = Some(keep::keep(container, case, record, stop));
     }
     Ok(())
 }

@@ -8,7 +8,8 @@ use super::{Case, Stop};
 use crate::builder::{AtRest, Builder, StepError};
 use crate::container::Container;
 use crate::event::{self, Attempt, KeptState, Outcome, Output};
-use crate::store::{KeptLimits, KeptRecord};
+use crate::pool::Handed;
+use crate::store::{KeptLimits, KeptRecord, Layer};
 
 /// Which states are kept, and what is noted of them.
 #[derive(Debug, Clone, Default)]
@@ -50,14 +51,30 @@ impl Keep {
     }
 }
 
-/// Keeps the state of an attempt that is over; its services are stopped. The error is in words.
+/// Keeps the state of an attempt that is over, and says what it changed. The error is in words.
 pub(super) fn keep(
-    container: &mut Container,
+    mut container: Handed,
     case: &Case,
     attempt: &Attempt,
     stop: &Stop,
 ) -> Result<KeptState, String> {
-    kept(container, case, attempt, stop).map_err(|error| event::in_words(&error))
+    let kept = kept(&mut container, case, attempt, stop);
+    // What is started to compare takes its place.
+    drop(container);
+    let (mut state, layer) = kept.map_err(|error| event::in_words(&error))?;
+    state.changes = changes(case, &layer, stop);
+    Ok(state)
+}
+
+#[cfg(feature = "sqlite")]
+fn changes(case: &Case, left: &Layer, stop: &Stop) -> Vec<String> {
+    let changes = super::changes::changes(case, left, stop);
+    changes.unwrap_or_else(|error| vec![format!("can't tell: {}", event::in_words(&error))])
+}
+
+#[cfg(not(feature = "sqlite"))]
+fn changes(_case: &Case, _left: &Layer, _stop: &Stop) -> Vec<String> {
+    Vec::new()
 }
 
 fn kept(
@@ -65,7 +82,7 @@ fn kept(
     case: &Case,
     attempt: &Attempt,
     stop: &Stop,
-) -> Result<KeptState, StepError> {
+) -> Result<(KeptState, Layer), StepError> {
     let (host, keep) = (&case.order.host, &case.keep);
     let builder = Builder {
         store: &host.store,
@@ -80,7 +97,7 @@ fn kept(
     let (id, key) = KeptRecord::name(&keep.test, &keep.spec);
     let label = format!("what {} left", keep.test);
     let layer = builder.capture(container, state, AtRest::Stopped, (&key, &label))?;
-    let mut chain = vec![layer];
+    let mut chain = vec![layer.clone()];
     chain.extend(state.layers.iter().cloned());
     chain.reverse();
     let mut record = KeptRecord {
@@ -100,10 +117,12 @@ fn kept(
     let mut output = Printed(&attempt.output, 0);
     host.store.keep(&record, &mut output, &logs)?;
     host.store.limit_kept(&keep.limits)?;
-    Ok(KeptState {
+    let state = KeptState {
         id: record.id,
         bytes: record.bytes,
-    })
+        changes: Vec::new(),
+    };
+    Ok((state, layer))
 }
 
 /// A test's output from its beginning.

@@ -4,6 +4,8 @@
 //! threads of its own. Everything that happens is sent as an [`Event`] to one callback, in order.
 
 mod attempt;
+#[cfg(feature = "sqlite")]
+mod changes;
 mod keep;
 
 mod queue;

@@ -9,6 +9,7 @@ use super::SpecFile;
     cowherd diff shop shop-big --stat        in numbers only\n  \
     cowherd diff shop shop-big --rows --table orders --limit all\n  \
     cowherd diff shop shop-big --json | jq 'select(.event == \"row\")'\n  \
+    cowherd diff shop 3f2a                   what a test changed whose state was kept\n  \
     cowherd diff schema shop --exit-code > /dev/null || echo they differ\n\n\
     Snapshots are built as far as the store lacks them. A row is known again by its primary key; in a table \
     without one, whole rows are compared. Values are compared as the database writes them. Owners, rights \
@@ -52,11 +53,11 @@ pub(in super::super) struct Diff {
     #[arg(long)]
     pub(in super::super) exit_code: bool,
 
-    /// The snapshot that is compared with.
+    /// The snapshot that is compared with, or a state that was kept.
     #[arg(value_name = "A")]
     pub(in super::super) before: String,
 
-    /// The snapshot that is compared.
+    /// The snapshot that is compared, or a state that was kept.
     #[arg(value_name = "B")]
     pub(in super::super) after: String,
 }

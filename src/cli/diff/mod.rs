@@ -2,7 +2,6 @@
 
 mod json;
 mod text;
-mod values;
 
 use std::io;
 use std::ops::ControlFlow;
@@ -23,14 +22,13 @@ use cowherd::sandbox::cgroup::Limits;
 use cowherd::schedule::{self, Stop};
 
 use super::args::Limit;
-use super::{args, exec};
+use super::{args, meant};
 
 pub(super) fn diff(args: &args::Diff, color: ColorChoice) -> anyhow::Result<ExitCode> {
-    let project = Project::open(args.spec.file.as_deref())?;
     let stop = Stop::new()?;
     let watch = schedule::watch(&stop)?;
-    let before = exec::one_state(&project, Some(&args.before), color, &stop)?;
-    let after = exec::one_state(&project, Some(&args.after), color, &stop)?;
+    let of = |name| meant::or_kept(args.spec.file.as_deref(), name, color, &stop);
+    let ((project, before), (_, after)) = (of(&args.before)?, of(&args.after)?);
     end_in_time(&stop);
     let default = !(args.rows || args.schema || args.files);
     let named = !args.table.is_empty();

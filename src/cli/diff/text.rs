@@ -3,13 +3,12 @@
 use std::io::{self, BufWriter, Write};
 
 use cowherd::difference::{
-    Change, FileFacts, FilesDifference, Found, Only, RowDifference, SchemaDifference,
-    SequenceDifference, TableDifference, TableRows,
+    FileFacts, FilesDifference, Found, Only, RowDifference, SchemaDifference, SequenceDifference,
+    TableDifference, TableRows, words,
 };
 use cowherd::units::format_size;
 
 use super::Told;
-use super::values::{listed, updated};
 use crate::cli::args::Limit;
 use crate::cli::output::{Table, count};
 
@@ -278,12 +277,8 @@ fn numbers(marks: &[char], [new, changed, gone]: [&str; 3]) -> String {
 }
 
 fn line(table: &TableDifference, row: &RowDifference) -> String {
-    match (row.change, &row.before, &row.after) {
-        (Change::Updated, Some(before), Some(after)) => marked('~', &updated(table, before, after)),
-        (_, Some(values), _) => marked('-', &listed(&table.columns, values)),
-        (_, _, Some(values)) => marked('+', &listed(&table.columns, values)),
-        (_, None, None) => String::new(),
-    }
+    let (mark, text) = words::row(table, row);
+    marked(mark, &text)
 }
 
 /// The lines of two texts that are not the same at their beginnings and ends.

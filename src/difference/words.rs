@@ -1,7 +1,7 @@
-//! Values as people are shown them: on one line, and not longer than helps.
+//! Rows and values as people are shown them: on one line, and not longer than helps.
 
-use cowherd::difference::TableDifference;
-use cowherd::engine::content::Value;
+use super::{Change, RowDifference, TableDifference};
+use crate::engine::content::Value;
 
 /// How many characters of a value are shown.
 const SHOWN: usize = 60;
@@ -9,13 +9,36 @@ const SHOWN: usize = 60;
 /// How many characters before the first that differs are shown of a long value.
 const BEFORE: usize = 12;
 
+/// What happened to a row: `+`, `-` or `~`, and its values, on one line.
+pub fn row(table: &TableDifference, row: &RowDifference) -> (char, String) {
+    match (row.change, &row.before, &row.after) {
+        (Change::Updated, Some(before), Some(after)) => ('~', updated(table, before, after)),
+        (Change::Deleted, Some(values), _) => ('-', listed(&table.columns, values)),
+        (_, _, Some(values)) => ('+', listed(&table.columns, values)),
+        (_, Some(values), None) => ('-', listed(&table.columns, values)),
+        (_, None, None) => (' ', String::new()),
+    }
+}
+
+/// The numbers of a table: `2 inserted, 1 deleted`.
+pub fn numbers(table: &TableDifference) -> String {
+    let numbers = [
+        (table.inserted, "inserted"),
+        (table.updated, "updated"),
+        (table.deleted, "deleted"),
+    ];
+    let numbers = numbers.iter().filter(|(number, _)| *number > 0);
+    let numbers = numbers.map(|(number, what)| format!("{number} {what}"));
+    numbers.collect::<Vec<_>>().join(", ")
+}
+
 /// A value as SQL has it, cut where it is long.
-pub(super) fn shown(value: &Value) -> String {
+fn shown(value: &Value) -> String {
     from(value, 0)
 }
 
 /// Two values that differ, both cut so that it is seen where they do.
-pub(super) fn pair(before: &Value, after: &Value) -> (String, String) {
+fn pair(before: &Value, after: &Value) -> (String, String) {
     let [one, other] = [before, after].map(text);
     let pairs = one.chars().zip(other.chars());
     let same = pairs.take_while(|(one, other)| one == other).count();
@@ -72,17 +95,14 @@ fn plain(c: char) -> Vec<char> {
 }
 
 /// The columns of a row with their values: `id=1, name='hat'`.
-pub(super) fn listed<'v>(
-    columns: &[String],
-    values: impl IntoIterator<Item = &'v Value>,
-) -> String {
+fn listed<'v>(columns: &[String], values: impl IntoIterator<Item = &'v Value>) -> String {
     let pairs = columns.iter().zip(values);
     let pairs = pairs.map(|(name, value)| format!("{name}={}", shown(value)));
     pairs.collect::<Vec<_>>().join(", ")
 }
 
 /// What became of a row's values: `id=1: name 'hat' → 'cap'`.
-pub(super) fn updated(table: &TableDifference, before: &[Value], after: &[Value]) -> String {
+fn updated(table: &TableDifference, before: &[Value], after: &[Value]) -> String {
     let key = listed(&table.columns[..table.key], before);
     let columns = table.columns.iter().zip(before.iter().zip(after));
     let changed = columns.filter(|(_, (was, is))| was != is);
