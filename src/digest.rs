@@ -1,10 +1,20 @@
 //! Labelled hashing: every field of a digest carries its name and its length, so
 //! that no two different lists of fields can give the same bytes.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::io::{self, Read};
 
-use sha2::{Digest as _, Sha256};
+use sha2::{Digest as _, Sha256, Sha384};
+
+/// The SHA-384 of `bytes` in lower-case hexadecimal digits, for those who ask for that one.
+pub(crate) fn sha384(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(96);
+    for byte in Sha384::digest(bytes) {
+        // A `String` takes everything.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}
 
 /// A SHA-256 value, written as 64 lower-case hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -3,6 +3,7 @@
 mod commands;
 mod dumps;
 mod failures;
+mod history;
 mod keys;
 mod looks;
 mod prefix;

@@ -58,6 +58,9 @@ impl Room {
             path,
             folder: self.folder.path().to_owned(),
             transaction: false,
+            text: None,
+            before: None,
+            after: None,
         }
     }
 }

@@ -1,7 +1,9 @@
 //! Which migrations a folder holds, and in which order.
 
 mod flyway;
+mod history;
 mod scripts;
+mod tools;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -193,10 +195,17 @@ fn a_tool_is_detected_where_one_reading_is_left() {
         Folder::new(&["1.1_a.sql", "1.2_b.sql"]).detected(),
         Tool::Sql
     );
-    assert_eq!(
-        Folder::new(&["1_a.up.sql", "1_a.down.sql", "12_b.up.sql"]).detected(),
-        Tool::Sqlx
-    );
+    let pairs = ["1_a.up.sql", "1_a.down.sql", "12_b.up.sql"];
+    for (file, tool) in [("Cargo.toml", Tool::Sqlx), ("go.mod", Tool::GolangMigrate)] {
+        let folder = Folder::new(&pairs).file(&format!("../{file}"), "");
+        assert_eq!(folder.detected(), tool);
+    }
+    let folder = Folder::new(&["2024-01-01-000000_a/up.sql", "2024-01-01-000000_a/down.sql"]);
+    assert_eq!(folder.detected(), Tool::Diesel);
+    let folder = Folder::new(&[]).file("20240101_a.sql", "-- migrate:up\n;\n-- migrate:down\n");
+    assert_eq!(folder.detected(), Tool::Dbmate);
+    let folder = Folder::new(&["V1__a.sql"]).file("../Cargo.toml", "refinery = \"0.8\"");
+    assert_eq!(folder.detected(), Tool::Refinery);
     assert_eq!(
         Folder::new(&["sub/V1__a.sql", "R__v.sql"]).detected(),
         Tool::Flyway
@@ -243,6 +252,8 @@ fn an_order_on_which_tools_differ_is_refused_with_the_remedy() {
         &["V1__a.sql", "002_b.sql"],
         &["V1__a.sql", "V2_typo.sql"],
         &["1_a.up.sql", "1_a.down.sql", "2_b.sql"],
+        &["1_a.up.sql", "1_a.down.sql"],
+        &["9_a/up.sql", "10_b/up.sql"],
     ] {
         let folder = Folder::new(set);
         let error = folder.error(None);
@@ -263,24 +274,13 @@ fn an_order_on_which_tools_differ_is_refused_with_the_remedy() {
 
 #[test]
 fn tools_that_are_not_built_in_are_named() {
-    let cases: [(&[(&str, &str)], Foreign); 15] = [
-        (
-            &[
-                ("2024-01-01-000000_a/up.sql", ""),
-                ("2024-01-01-000000_a/down.sql", ""),
-            ],
-            Foreign::Diesel,
-        ),
+    let cases: [(&[(&str, &str)], Foreign); 9] = [
         (
             &[
                 ("20240101_init/migration.sql", ""),
                 ("migration_lock.toml", ""),
             ],
             Foreign::Prisma,
-        ),
-        (
-            &[("20240101_a.sql", "-- migrate:up\n;\n-- migrate:down\n")],
-            Foreign::Dbmate,
         ),
         (
             &[("1_a.sql", "\u{feff}-- comment\n-- +goose Up\n")],
@@ -297,19 +297,6 @@ fn tools_that_are_not_built_in_are_named() {
         ),
         (&[("20240101000000_create_users.rb", "")], Foreign::Rails),
         (
-            &[
-                ("1_a.up.sql", ""),
-                ("1_a.down.sql", ""),
-                ("../go.mod", "module x"),
-            ],
-            Foreign::GolangMigrate,
-        ),
-        (
-            &[("V1__a.sql", ""), ("../Cargo.toml", "refinery = \"0.8\"")],
-            Foreign::Refinery,
-        ),
-        (&[("V1__a.rs", "")], Foreign::Refinery),
-        (
             &[("0001_initial.py", ""), ("__init__.py", "")],
             Foreign::Django,
         ),
@@ -317,10 +304,6 @@ fn tools_that_are_not_built_in_are_named() {
         (
             &[("sqitch.plan", ""), ("deploy/a.sql", "")],
             Foreign::Sqitch,
-        ),
-        (
-            &[("1_a.up.sql", ""), ("../../go.mod", "module x")],
-            Foreign::GolangMigrate,
         ),
     ];
     for (files, tool) in cases {
@@ -333,8 +316,13 @@ fn tools_that_are_not_built_in_are_named() {
         let hint = error.hint_for(Path::new("db/migrate")).unwrap();
         assert!(hint.contains("db/migrate"), "{hint}");
     }
-    let error = Folder::new(&["a.sql"]).error(Some("diesel"));
-    assert_eq!(error.to_string(), "can't apply migrations of diesel yet");
+    let error = Folder::new(&["a.sql"]).error(Some("rails"));
+    assert_eq!(error.to_string(), "can't apply migrations of rails yet");
+    assert_eq!(
+        error.hint_for(Path::new("db/migrate")).unwrap(),
+        "run the tool as a step: `run: { command: bin/rails db:prepare, inputs: [db/migrate, db/s*] }`, or \
+         `sql: db/structure.sql`"
+    );
     let error = Folder::new(&["a.sql"]).error(Some("flywai"));
     assert!(error.hint().unwrap().contains("`flyway`"));
 }

@@ -168,6 +168,8 @@ fn migrate(dir: &str) -> StepKind {
     StepKind::Migrate {
         tool: None,
         dir: dir.into(),
+        history: true,
+        placeholders: BTreeMap::new(),
     }
 }
 
@@ -364,6 +366,8 @@ fn the_kind_of_step_and_the_tool_belong_to_the_keys() {
     let tool = |tool: &str| StepKind::Migrate {
         tool: Some(tool.into()),
         dir: "m".into(),
+        history: true,
+        placeholders: BTreeMap::new(),
     };
     let all = [sql(&["m/*.sql"]), migrate("m"), tool("sqlx")].map(|kind| plain(kind).keys()[2]);
     assert!(all[0] != all[1] && all[1] != all[2] && all[0] != all[2]);

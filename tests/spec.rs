@@ -8,6 +8,7 @@ mod meaning;
 mod units;
 mod yaml;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
@@ -129,10 +130,14 @@ tests:
     let flyway = StepKind::Migrate {
         tool: Some("flyway".into()),
         dir: "sql".into(),
+        history: true,
+        placeholders: BTreeMap::new(),
     };
     let detected = StepKind::Migrate {
         tool: None,
         dir: "migrations".into(),
+        history: true,
+        placeholders: BTreeMap::new(),
     };
     let sql = |files: &[&str]| StepKind::Sql(files.iter().map(|&file| file.into()).collect());
     assert_eq!(

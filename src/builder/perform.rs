@@ -170,6 +170,9 @@ impl Builder<'_> {
             path: script.path.clone(),
             folder: self.project.to_owned(),
             transaction: script.transaction,
+            text: script.text.clone(),
+            before: script.before.clone(),
+            after: script.after.clone(),
         }
     }
 

@@ -17,6 +17,7 @@
 use std::ffi::OsString;
 use std::fmt::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::migrate::script::Dialect;
@@ -295,6 +296,12 @@ pub struct ScriptFile {
     /// Whether the file should be all or nothing. A file that has transactions of its own, or a statement
     /// that can't stand in one, is run without.
     pub transaction: bool,
+    /// What to run in place of the file, line by line the same but for what is left out or filled in.
+    pub text: Option<Arc<str>>,
+    /// SQL to run ahead of it, in the same transaction where there is one.
+    pub before: Option<String>,
+    /// SQL to run after it, likewise, whatever the script has set for its session.
+    pub after: Option<String>,
 }
 
 /// Sets up the engine of one service: finds its programs, checks its settings.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::postgres_explain::{explain, message};
 use super::postgres_find::{Places, Programs};
 use super::postgres_machine::machine;
-use super::postgres_script::{Facts, facts};
+use super::postgres_script::{Facts, facts, facts_of};
 use super::postgres_seal::{prove_clean, strip};
 use super::postgres_settings::{BUILDING, FAST, Locale, Settings, initdb_args, refuse};
 use super::postgres_warm::converse;
@@ -263,7 +263,20 @@ impl Engine for Postgres {
             exec = exec.arg("--single-transaction");
         }
         exec.folder = Some(script.folder.clone());
-        actions.push(Action::Exec(exec.arg("--file").arg(&script.path)));
+        if let Some(before) = &script.before {
+            exec = exec.arg("--command").arg(before);
+        }
+        exec = match &script.text {
+            None => exec.arg("--file").arg(&script.path),
+            Some(text) => {
+                exec.stdin = Some(text.as_bytes().to_vec());
+                exec.arg("--file").arg("-")
+            }
+        };
+        if let Some(after) = &script.after {
+            exec = exec.arg("--command").arg(format!("{AS_AT_FIRST}\n{after}"));
+        }
+        actions.push(Action::Exec(exec));
         Ok(actions)
     }
 
@@ -355,6 +368,9 @@ impl Engine for Postgres {
     }
 }
 
+/// Takes back what a script may have set for its session: its role, its search path.
+const AS_AT_FIRST: &str = "RESET SESSION AUTHORIZATION; RESET ALL;";
+
 /// Fails where a script that creates the database would destroy what earlier steps put there.
 const STILL_EMPTY: &str = "DO $$BEGIN
 IF EXISTS (SELECT FROM pg_class WHERE relnamespace NOT IN
@@ -380,6 +396,10 @@ const SHARED: &str = "VACUUM (FREEZE) pg_authid, pg_auth_members, pg_database, p
                       pg_shdepend, pg_shdescription, pg_tablespace;";
 
 fn read_facts(script: &ScriptFile) -> Result<Facts, EngineError> {
+    if let Some(text) = &script.text {
+        return facts_of(text, &script.host, &script.folder)
+            .map_err(|e| EngineError::file("read", &script.host, e));
+    }
     facts(&script.host, &script.folder).map_err(|e| EngineError::file("read", &script.host, e))
 }
 

@@ -38,6 +38,10 @@ pub(super) fn explain(script: &ScriptFile, stderr: &str) -> EngineError {
     };
     let hint = hint(&problem.message);
     let (name, host) = match &problem.file {
+        // What is run in place of the file comes by standard input.
+        Some(file) if script.text.is_some() && file == "<stdin>" => {
+            (script.name.clone(), script.host.clone())
+        }
         Some(file) if Path::new(file) != script.path => (file.clone(), PathBuf::from(file)),
         _ => (script.name.clone(), script.host.clone()),
     };

@@ -33,13 +33,18 @@ pub struct Facts {
 /// # Errors
 /// When the script can't be read, or is no text; an included file of this kind is passed over.
 pub fn facts(path: &Path, folder: &Path) -> io::Result<Facts> {
-    let mut reader = Reader {
-        facts: Facts::default(),
-        folder,
-        open: vec![path.to_owned()],
-        seen: Vec::new(),
-    };
+    let mut reader = Reader::of(path, folder);
     reader.read(path)?;
+    Ok(reader.facts)
+}
+
+/// As [`facts`], of a text that is run in place of the file at `path`.
+///
+/// # Errors
+/// As [`facts`].
+pub fn facts_of(text: &str, path: &Path, folder: &Path) -> io::Result<Facts> {
+    let mut reader = Reader::of(path, folder);
+    reader.listen(text.as_bytes())?;
     Ok(reader.facts)
 }
 
@@ -51,10 +56,23 @@ struct Reader<'a> {
     seen: Vec<PathBuf>,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    fn of(path: &Path, folder: &'a Path) -> Self {
+        Self {
+            facts: Facts::default(),
+            folder,
+            open: vec![path.to_owned()],
+            seen: Vec::new(),
+        }
+    }
+
     fn read(&mut self, path: &Path) -> io::Result<()> {
+        self.listen(File::open(path)?)
+    }
+
+    fn listen(&mut self, text: impl io::Read) -> io::Result<()> {
         let includes = Includes::new(Dialect::Postgres, self);
-        let read = listen(File::open(path)?, Dialect::Postgres, includes)?;
+        let read = listen(text, Dialect::Postgres, includes)?;
         read.map(drop)
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
     }

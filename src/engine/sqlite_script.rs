@@ -6,7 +6,7 @@
 //! deferred ones are checked at the end of a transaction.
 
 use std::fs::File;
-use std::io::{BufReader, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 
 use rusqlite::fallible_iterator::FallibleIterator as _;
@@ -71,7 +71,16 @@ pub(super) fn load(database: &Path, script: &ScriptFile) -> Result<(), EngineErr
         output: None,
         folder: &script.folder,
     };
-    session.file(&script.name, &script.host, DEPTH)?;
+    let run = |sql: &Option<String>| {
+        let done = sql.as_ref().map(|sql| connection.execute_batch(sql));
+        let failed = |e| failed(&script.name, None, None, &message(&e));
+        done.transpose().map_err(failed)
+    };
+    run(&script.before)?;
+    match &script.text {
+        None => session.file(&script.name, &script.host, DEPTH)?,
+        Some(text) => session.text(&script.name, &script.host, text)?,
+    };
     session.commit(&script.name)?;
     if !connection.is_autocommit() {
         return Err(failed(
@@ -81,6 +90,7 @@ pub(super) fn load(database: &Path, script: &ScriptFile) -> Result<(), EngineErr
             "it ends inside a transaction: a COMMIT is missing",
         ));
     }
+    run(&script.after)?;
     connection
         .close()
         .map_err(|(_, e)| library("close", database, e))
@@ -125,7 +135,24 @@ impl<'a> Session<'a> {
         path: &Path,
         depth: usize,
     ) -> Result<bool, EngineError> {
-        let mut pieces = pieces(path)?;
+        let file = File::open(path).map_err(|e| EngineError::file("read", path, e))?;
+        let reader = BufReader::with_capacity(64 * 1024, file);
+        self.pieces(name, path, reader, depth)
+    }
+
+    /// Runs a text that stands for the file at `path`.
+    fn text(&mut self, name: &str, path: &Path, text: &str) -> Result<bool, EngineError> {
+        self.pieces(name, path, text.as_bytes(), DEPTH)
+    }
+
+    fn pieces(
+        &mut self,
+        name: &str,
+        path: &Path,
+        reader: impl BufRead,
+        depth: usize,
+    ) -> Result<bool, EngineError> {
+        let mut pieces = Pieces::new(reader);
         while let Some(piece) = pieces.next().map_err(|e| unreadable(name, path, e))? {
             if !self.piece(name, &piece, depth)? {
                 return Ok(false);
@@ -299,12 +326,6 @@ fn print(
     }
     line.push(b'\n');
     output.write_all(&line).map_err(StatementError::Output)
-}
-
-/// The parts of a file.
-fn pieces(path: &Path) -> Result<Pieces<BufReader<File>>, EngineError> {
-    let file = File::open(path).map_err(|e| EngineError::file("read", path, e))?;
-    Ok(Pieces::new(BufReader::with_capacity(64 * 1024, file)))
 }
 
 fn unreadable(name: &str, path: &Path, error: SplitError) -> EngineError {

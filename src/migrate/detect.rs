@@ -4,16 +4,29 @@ use std::fs;
 use std::path::Path;
 
 use super::folder::{self, Entry};
-use super::foreign::{self, Foreign};
-use super::{MigrateError, Tool, flyway, natural_order, plain, sqlx};
+use super::foreign::{self, Foreign, Marked};
+use super::{MigrateError, Tool, dbmate, flyway_name, natural_order, plain, refinery, sqlx};
 
-/// The tool, when there is one reading only.
-pub(super) fn detect(dir: &Path) -> Result<Tool, MigrateError> {
+/// The tool, when there is one reading only. `history`: whether it matters in which table a tool notes what it applied.
+pub(super) fn detect(dir: &Path, history: bool) -> Result<Tool, MigrateError> {
     let listing = folder::list(dir, "")?;
     if let Some((tool, evidence)) = foreign_layout(dir, &listing)? {
         return Err(MigrateError::Foreign {
             tool,
             evidence: Some(evidence),
+        });
+    }
+    let folders = listing.folders.iter();
+    let diesel: Vec<&Entry> = folders
+        .filter(|folder| folder.path.join("up.sql").is_file())
+        .collect();
+    if !diesel.is_empty() {
+        let names = diesel.iter().map(|folder| folder.name.as_str());
+        return check_text_order(Tool::Diesel, names);
+    }
+    if let Some(program) = listing.files.iter().find(|file| refinery::is_program(file)) {
+        return Err(MigrateError::Program {
+            name: program.name.clone(),
         });
     }
     let scripts: Vec<&Entry> = listing
@@ -22,22 +35,31 @@ pub(super) fn detect(dir: &Path) -> Result<Tool, MigrateError> {
         .filter(|file| file.sql_stem().is_some())
         .collect();
     for file in &scripts {
-        if let Some(tool) = foreign::marked(&folder::head(&file.path)?) {
-            return Err(MigrateError::Foreign {
-                tool,
-                evidence: Some(file.name.clone()),
-            });
+        match foreign::marked(&folder::head(&file.path)?) {
+            Some(Marked::Dbmate) => {
+                let seen = scripts
+                    .iter()
+                    .filter(|file| dbmate::version(file).is_some());
+                return check_text_order(Tool::Dbmate, seen.map(|file| file.name.as_str()));
+            }
+            Some(Marked::Foreign(tool)) => {
+                return Err(MigrateError::Foreign {
+                    tool,
+                    evidence: Some(file.name.clone()),
+                });
+            }
+            None => {}
         }
     }
     let deep = folder::list_deep(dir)?;
-    if let Some(ours) = deep.iter().find(|file| flyway::is_migration(file)) {
+    if let Some(ours) = deep.iter().find(|file| flyway_name::is_migration(file)) {
         return detect_flyway(dir, ours, &deep);
     }
     if scripts.is_empty() {
         return Err(MigrateError::Empty { tool: None });
     }
     if let Some(pair) = scripts.iter().find(|file| is_directed(file)) {
-        return detect_pairs(dir, pair, &scripts);
+        return detect_pairs(dir, pair, &scripts, history);
     }
     if has_sqlx(dir, &scripts)? {
         return Ok(Tool::Sqlx);
@@ -46,19 +68,34 @@ pub(super) fn detect(dir: &Path) -> Result<Tool, MigrateError> {
     Ok(Tool::Sql)
 }
 
+/// Refuses numbers of different lengths where the tool compares them as text.
+fn check_text_order<'a>(
+    tool: Tool,
+    names: impl Iterator<Item = &'a str>,
+) -> Result<Tool, MigrateError> {
+    let mut natural: Vec<&str> = names.collect();
+    natural.sort_by(|a, b| natural_order(a, b));
+    match natural.windows(2).find(|pair| pair[0] > pair[1]) {
+        None => Ok(tool),
+        Some(pair) => Err(MigrateError::Ambiguous {
+            why: format!(
+                "{tool} compares names as text and runs `{}` before `{}`, which their numbers don't say",
+                pair[1], pair[0]
+            ),
+            remedies: vec![(tool, "keeps to that")],
+        }),
+    }
+}
+
 /// Tools that show in the names of files and folders.
 fn foreign_layout(
     dir: &Path,
     listing: &folder::Listing,
 ) -> Result<Option<(Foreign, String)>, MigrateError> {
     for folder in &listing.folders {
-        for (file, tool) in [
-            ("up.sql", Foreign::Diesel),
-            ("migration.sql", Foreign::Prisma),
-        ] {
-            if folder.path.join(file).is_file() {
-                return Ok(Some((tool, format!("{}/{file}", folder.name))));
-            }
+        if folder.path.join("migration.sql").is_file() {
+            let evidence = format!("{}/migration.sql", folder.name);
+            return Ok(Some((Foreign::Prisma, evidence)));
         }
         if folder.name == "versions" && listing.files.iter().any(|file| file.name == "env.py") {
             return Ok(Some((Foreign::Alembic, "env.py".into())));
@@ -77,9 +114,6 @@ fn foreign_layout(
         let tool = match extension {
             "rb" if numbered => Foreign::Rails,
             "py" if numbered && has("__init__.py") => Foreign::Django,
-            "rs" if file.name.starts_with(['V', 'U']) && file.name.contains("__") => {
-                Foreign::Refinery
-            }
             "xml" | "yaml" | "yml" if names_liquibase(&folder::head(&file.path)?) => {
                 Foreign::Liquibase
             }
@@ -96,15 +130,12 @@ fn names_liquibase(head: &[u8]) -> bool {
 }
 
 fn detect_flyway(dir: &Path, ours: &Entry, deep: &[Entry]) -> Result<Tool, MigrateError> {
-    if let Some(evidence) = depends_on(dir, "refinery") {
-        return Err(MigrateError::Foreign {
-            tool: Foreign::Refinery,
-            evidence: Some(evidence),
-        });
+    if depends_on(dir, "refinery") {
+        return Ok(Tool::Refinery);
     }
     match deep
         .iter()
-        .find(|file| file.sql_stem().is_some() && !flyway::is_known(file))
+        .find(|file| file.sql_stem().is_some() && !flyway_name::is_known(file))
     {
         None => Ok(Tool::Flyway),
         Some(other) => Err(MigrateError::Ambiguous {
@@ -129,27 +160,43 @@ fn is_directed(file: &Entry) -> bool {
 }
 
 /// Pairs `1_a.up.sql`, `1_a.down.sql`: sqlx and golang-migrate apply them in the same order.
-fn detect_pairs(dir: &Path, pair: &Entry, scripts: &[&Entry]) -> Result<Tool, MigrateError> {
+fn detect_pairs(
+    dir: &Path,
+    pair: &Entry,
+    scripts: &[&Entry],
+    history: bool,
+) -> Result<Tool, MigrateError> {
     if has_sqlx(dir, scripts)? {
         return Ok(Tool::Sqlx);
     }
-    let go = folder::find_above(dir, |folder| folder.join("go.mod").is_file().then_some(()));
-    if go.is_some() {
-        let evidence = Some(pair.name.clone());
-        return Err(MigrateError::Foreign {
-            tool: Foreign::GolangMigrate,
-            evidence,
-        });
+    let project_of = |file: &str| {
+        folder::find_above(dir, |folder| folder.join(file).is_file().then_some(())).is_some()
+    };
+    if project_of("go.mod") {
+        return Ok(Tool::GolangMigrate);
     }
     let single = scripts.iter().find(|file| !is_directed(file));
     match single {
-        None => Ok(Tool::Sqlx),
+        None if !history || project_of("Cargo.toml") => Ok(Tool::Sqlx),
+        None => Err(MigrateError::Ambiguous {
+            why: format!(
+                "`{}` may be sqlx's or golang-migrate's, which note in different tables what they have applied",
+                pair.name
+            ),
+            remedies: vec![
+                (Tool::GolangMigrate, "fills `schema_migrations`"),
+                (Tool::Sqlx, "fills `_sqlx_migrations`"),
+            ],
+        }),
         Some(single) => Err(MigrateError::Ambiguous {
             why: format!(
                 "`{}` has a direction, `{}` has none: sqlx applies both, golang-migrate only the first",
                 pair.name, single.name
             ),
-            remedies: vec![(Tool::Sqlx, "applies all but `.down.sql`")],
+            remedies: vec![
+                (Tool::Sqlx, "applies all but `.down.sql`"),
+                (Tool::GolangMigrate, "applies `.up.sql` only"),
+            ],
         }),
     }
 }
@@ -160,7 +207,7 @@ fn has_sqlx(dir: &Path, scripts: &[&Entry]) -> Result<bool, MigrateError> {
         let marked = folder.join("sqlx.toml").is_file() || folder.join(".sqlx").is_dir();
         marked.then_some(())
     });
-    if marked.is_some() || depends_on(dir, "sqlx").is_some() {
+    if marked.is_some() || depends_on(dir, "sqlx") {
         return Ok(true);
     }
     for file in scripts {
@@ -171,14 +218,14 @@ fn has_sqlx(dir: &Path, scripts: &[&Entry]) -> Result<bool, MigrateError> {
     Ok(false)
 }
 
-/// The `Cargo.toml` of the folder's package, when it names the crate as a dependency.
-fn depends_on(dir: &Path, name: &str) -> Option<String> {
-    folder::find_above(dir, |folder| {
+/// Whether the `Cargo.toml` of the folder's package names the crate as a dependency.
+fn depends_on(dir: &Path, name: &str) -> bool {
+    let named = folder::find_above(dir, |folder| {
         let text = fs::read_to_string(folder.join("Cargo.toml")).ok()?;
-        text.lines()
-            .any(|line| names_crate(line, name))
-            .then(|| "Cargo.toml".to_owned())
-    })
+        let found = text.lines().any(|line| names_crate(line, name));
+        found.then_some(())
+    });
+    named.is_some()
 }
 
 /// Whether a line of a `Cargo.toml` is `name = …`, `name.workspace = …` or `[….name]`.

@@ -37,6 +37,10 @@ pub enum MigrateError {
         Some(Tool::Sql) => "`.sql` file (folders below it are not searched)",
         Some(Tool::Flyway) => "`V1__name.sql`, `R__name.sql` or `B1__name.sql`",
         Some(Tool::Sqlx) => "`1_name.sql` or `1_name.up.sql`",
+        Some(Tool::Refinery) => "`V1__name.sql` or `U1__name.sql`",
+        Some(Tool::Diesel) => "folder with an `up.sql`",
+        Some(Tool::GolangMigrate) => "`1_name.up.sql`",
+        Some(Tool::Dbmate) => "`1_name.sql`",
     })]
     Empty {
         /// The tool whose files were looked for.
@@ -78,10 +82,42 @@ pub enum MigrateError {
         /// The file.
         name: String,
     },
-    /// A Flyway placeholder.
-    #[error(
-        "can't fill in `{placeholder}` at {name}:{line}: placeholders of Flyway are not supported yet"
-    )]
+    /// A migration with blocks for both directions in a folder of plain files.
+    #[error("can't run `{name}` whole: it has blocks for both directions")]
+    Marked {
+        /// The file.
+        name: String,
+    },
+    /// The blocks of a file of dbmate's don't pair.
+    #[error("can't find what to run in `{name}`: {why}")]
+    Blocks {
+        /// The file.
+        name: String,
+        /// What is wrong.
+        why: &'static str,
+    },
+    /// A folder that should be a migration of Diesel's.
+    #[error("can't apply `{name}`: it has no `up.sql`")]
+    NoUp {
+        /// The folder.
+        name: String,
+    },
+    /// A file that has nothing in it, at which the tool itself would stop.
+    #[error("can't apply `{name}`: it is empty, which {tool} refuses")]
+    EmptyFile {
+        /// The tool.
+        tool: Tool,
+        /// The file.
+        name: String,
+    },
+    /// A migration that is a program.
+    #[error("can't apply `{name}`: it is a program")]
+    Program {
+        /// The file.
+        name: String,
+    },
+    /// A Flyway placeholder without a value.
+    #[error("can't fill in `{placeholder}` at {name}:{line}: {why}")]
     Placeholder {
         /// The file.
         name: String,
@@ -89,15 +125,20 @@ pub enum MigrateError {
         line: usize,
         /// As it stands there.
         placeholder: String,
+        /// Why not.
+        why: &'static str,
     },
-    /// A Flyway callback.
-    #[error("can't run `{name}`: callbacks of Flyway are not supported yet")]
+    /// Values for placeholders, and a tool that has none.
+    #[error("can't fill in placeholders for {0}: only flyway has them")]
+    NoPlaceholders(Tool),
+    /// A callback of Flyway's that is not run.
+    #[error("can't run `{name}`: this callback of Flyway is not supported")]
     Callback {
         /// The file.
         name: String,
     },
-    /// A Flyway setting that changes which files are applied, or how.
-    #[error("can't follow `{key}={value}` of `{}`: this setting of Flyway is not supported yet", file.display())]
+    /// A tool's setting that changes which files are applied, or how.
+    #[error("can't follow `{key}={value}` of `{}`: this setting is not supported", file.display())]
     Setting {
         /// The configuration file.
         file: PathBuf,
@@ -157,7 +198,17 @@ impl MigrateError {
                 "sqlx itself fails on them; rename one, or write {} to run every file in natural order",
                 step(Tool::Sql)
             )),
-            Self::Duplicate { .. } => Some("rename one of them".into()),
+            Self::Duplicate { tool, .. } => {
+                Some(format!("{tool} itself fails on them; rename one of them"))
+            }
+            Self::Marked { .. } => Some(format!("write {}", step(Tool::Dbmate))),
+            Self::Blocks { .. } => Some("dbmate itself fails on it: each `-- migrate:up` needs a `-- migrate:down` after it".into()),
+            Self::NoUp { .. } => Some("Diesel itself fails on it: move it elsewhere, or write its `up.sql`".into()),
+            Self::EmptyFile { .. } => Some("write a statement into it, `SELECT 1;` for instance".into()),
+            Self::Program { .. } => Some(format!(
+                "let the application migrate: `{}`",
+                Foreign::command_step("cargo run -- migrate", &dir.to_string())
+            )),
             Self::Version { .. } => Some(format!(
                 "rename or move it, or write {} to run every file in natural order",
                 step(Tool::Sql)
@@ -166,9 +217,16 @@ impl MigrateError {
                 "write {} to run the `.up.sql` files only, or name files: `sql: {dir}/*.up.sql`",
                 step(Tool::Sqlx)
             )),
-            Self::Placeholder { name, .. } => Some(format!(
-                "if it is no placeholder, write `placeholderReplacement=false` into `{dir}/{name}.conf`; else let Flyway migrate: `{}`",
-                Foreign::command_step("flyway migrate", &dir.to_string())
+            Self::Placeholder {
+                name, placeholder, ..
+            } => Some(format!(
+                "give its value in `flyway.toml`, or as `migrate: {{ tool: flyway, dir: {dir}, placeholders: {{ {}: … }} }}`; if it is \
+                 no placeholder, write `placeholderReplacement=false` into `{dir}/{name}.conf`",
+                placeholder.trim_start_matches("${").trim_end_matches('}')
+            )),
+            Self::NoPlaceholders(_) => Some("leave `placeholders` out".into()),
+            Self::Setting { file, .. } if file.ends_with("sqlx.toml") => Some(format!(
+                "do without the history table: `migrate: {{ tool: sqlx, dir: {dir}, history: false }}`"
             )),
             Self::Callback { .. } | Self::Setting { .. } => Some(format!(
                 "let Flyway migrate: `{}`",

@@ -1,21 +1,19 @@
 //! The parts of Flyway's configuration that change which files are applied and how: `X.sql.conf`
 //! beside a migration, `flyway.toml` and `flyway.conf` of the project.
 
-use std::fs;
-use std::io;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::MigrateError;
-use super::folder::{self, Entry};
+use super::folder::{self, Entry, settings};
 
 /// Settings with the only value that is followed, in the order of Flyway's documentation.
-const FIXED: [(&str, &str); 12] = [
+const FIXED: [(&str, &str); 11] = [
     ("baselineMigrationPrefix", "B"),
     ("callbackLocations", ""),
+    ("defaultSchema", "public"),
     ("encoding", "UTF-8"),
     ("initSql", ""),
-    ("placeholderPrefix", "${"),
-    ("placeholderSuffix", "}"),
     ("repeatableSqlMigrationPrefix", "R"),
     ("sqlMigrationPrefix", "V"),
     ("sqlMigrationSeparator", "__"),
@@ -24,15 +22,19 @@ const FIXED: [(&str, &str); 12] = [
     ("undoSqlMigrationPrefix", "U"),
 ];
 
-/// Placeholders that Flyway defines itself start with this.
-const BUILT_IN: &str = "flyway:";
-
 /// What the project's configuration says.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Project {
     transaction: Option<bool>,
     replacement: Option<bool>,
-    placeholders: Vec<String>,
+    /// Values as they are written.
+    pub(super) placeholders: BTreeMap<String, String>,
+    /// What a placeholder begins with.
+    pub(super) prefix: String,
+    /// What it ends with.
+    pub(super) suffix: String,
+    /// The history table.
+    pub(super) table: String,
 }
 
 impl Project {
@@ -45,35 +47,38 @@ impl Project {
                 .into_iter()
                 .find(|path| path.is_file())
         });
-        let mut project = Self::default();
+        let mut project = Self {
+            transaction: None,
+            replacement: None,
+            placeholders: BTreeMap::new(),
+            prefix: "${".to_owned(),
+            suffix: "}".to_owned(),
+            table: "flyway_schema_history".to_owned(),
+        };
         let Some(file) = file else { return Ok(project) };
         for (key, value) in settings(&file)? {
             let Some(key) = key.strip_prefix("flyway.") else {
                 continue;
             };
             if let Some(name) = key.strip_prefix("placeholders.") {
-                project.placeholders.push(name.to_owned());
-            } else if key.eq_ignore_ascii_case("placeholderReplacement") {
-                project.replacement = Some(value == "true");
-            } else if key.eq_ignore_ascii_case("executeInTransaction") {
-                project.transaction = Some(value == "true");
-            } else {
-                check_fixed(&file, key, &value)?;
+                let name = name.trim_matches(['"', '\'']).to_owned();
+                project.placeholders.insert(name, value);
+                continue;
+            }
+            match key.to_ascii_lowercase().as_str() {
+                "placeholderreplacement" => project.replacement = Some(value == "true"),
+                "executeintransaction" => project.transaction = Some(value == "true"),
+                "placeholderprefix" if !value.is_empty() => project.prefix = value,
+                "placeholdersuffix" if !value.is_empty() => project.suffix = value,
+                "table" if !value.is_empty() => project.table = value,
+                "schemas" if !["", "public"].contains(&value.as_str()) => {
+                    let key = key.to_owned();
+                    return Err(MigrateError::Setting { file, key, value });
+                }
+                _ => check_fixed(&file, key, &value)?,
             }
         }
         Ok(project)
-    }
-
-    /// Whether `${name}` certainly is a placeholder.
-    pub(super) fn defines(&self, name: &str) -> bool {
-        let built_in = name
-            .get(..BUILT_IN.len())
-            .is_some_and(|p| p.eq_ignore_ascii_case(BUILT_IN));
-        built_in
-            || self
-                .placeholders
-                .iter()
-                .any(|known| known.eq_ignore_ascii_case(name))
     }
 }
 
@@ -133,49 +138,4 @@ fn check_fixed(file: &Path, key: &str, value: &str) -> Result<(), MigrateError> 
         key: (*key).to_owned(),
         value: value.to_owned(),
     })
-}
-
-/// The `key = value` lines of a properties or TOML file; keys carry their TOML table.
-fn settings(file: &Path) -> Result<Vec<(String, String)>, MigrateError> {
-    let text = fs::read(file)
-        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
-        .map_err(|source: io::Error| MigrateError::Read {
-            path: file.to_owned(),
-            source,
-        })?;
-    let mut table = String::new();
-    let mut found = Vec::new();
-    for line in text.lines() {
-        let line = line.trim();
-        if line.is_empty() || line.starts_with(['#', '!']) {
-            continue;
-        }
-        if let Some(name) = line
-            .strip_prefix('[')
-            .and_then(|rest| rest.split(']').next())
-        {
-            table = format!("{}.", name.trim());
-            continue;
-        }
-        let Some((key, value)) = line.split_once('=') else {
-            continue;
-        };
-        let (key, value) = (key.trim().trim_matches(['"', '\'']), plain(value.trim()));
-        found.push((format!("{table}{key}"), value.to_owned()));
-    }
-    Ok(found)
-}
-
-/// A value without the quotes of TOML, and the item of a list of one.
-fn plain(value: &str) -> &str {
-    let value = value
-        .strip_prefix('[')
-        .map_or(value, |v| v.trim_end_matches(']'))
-        .trim();
-    match value.chars().next() {
-        Some(quote @ ('"' | '\'')) if value.matches(quote).count() == 2 => {
-            value[1..].split(quote).next().unwrap_or_default()
-        }
-        _ => value,
-    }
 }

@@ -108,6 +108,14 @@ pub(super) fn head(path: &Path) -> Result<Vec<u8>, MigrateError> {
     Ok(head)
 }
 
+/// All of a file.
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, MigrateError> {
+    fs::read(path).map_err(|source| MigrateError::Read {
+        path: path.to_owned(),
+        source,
+    })
+}
+
 /// The first of `dir` and the folders above it, inside of the same repository and at most three
 /// up, where `found` holds.
 pub(super) fn find_above<T>(dir: &Path, found: impl Fn(&Path) -> Option<T>) -> Option<T> {
@@ -120,4 +128,45 @@ pub(super) fn find_above<T>(dir: &Path, found: impl Fn(&Path) -> Option<T>) -> O
         }
     }
     None
+}
+
+/// The `key = value` lines of a properties or TOML file; keys carry their TOML table.
+pub(super) fn settings(file: &Path) -> Result<Vec<(String, String)>, MigrateError> {
+    let bytes = read(file)?;
+    let text = String::from_utf8_lossy(&bytes);
+    let mut table = String::new();
+    let mut found = Vec::new();
+    for line in text.lines() {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with(['#', '!']) {
+            continue;
+        }
+        if let Some(name) = line
+            .strip_prefix('[')
+            .and_then(|rest| rest.split(']').next())
+        {
+            table = format!("{}.", name.trim());
+            continue;
+        }
+        let Some((key, value)) = line.split_once('=') else {
+            continue;
+        };
+        let (key, value) = (key.trim().trim_matches(['"', '\'']), plain(value.trim()));
+        found.push((format!("{table}{key}"), value.to_owned()));
+    }
+    Ok(found)
+}
+
+/// A value without the quotes of TOML, and the item of a list of one.
+fn plain(value: &str) -> &str {
+    let value = value
+        .strip_prefix('[')
+        .map_or(value, |v| v.trim_end_matches(']'))
+        .trim();
+    match value.chars().next() {
+        Some(quote @ ('"' | '\'')) if value.matches(quote).count() == 2 => {
+            value[1..].split(quote).next().unwrap_or_default()
+        }
+        _ => value,
+    }
 }

@@ -2,6 +2,7 @@
 //! rules are not built in.
 
 use std::fmt;
+use std::path::Path;
 
 /// A tool that is known by name only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -9,14 +10,8 @@ use std::fmt;
 pub enum Foreign {
     /// Python, for SQLAlchemy.
     Alembic,
-    /// `-- migrate:up` and `-- migrate:down` in one file.
-    Dbmate,
-    /// Rust: folders with `up.sql`.
-    Diesel,
     /// Python modules.
     Django,
-    /// Go: `1_name.up.sql`.
-    GolangMigrate,
     /// Go: `-- +goose Up` and `-- +goose Down` in one file.
     Goose,
     /// Change logs in XML, YAML or SQL.
@@ -25,8 +20,6 @@ pub enum Foreign {
     Prisma,
     /// Ruby files.
     Rails,
-    /// Rust: `V1__name.sql` or `.rs`.
-    Refinery,
     /// Go: `-- +migrate Up` and `-- +migrate Down` in one file.
     SqlMigrate,
     /// A `sqitch.plan`.
@@ -34,17 +27,13 @@ pub enum Foreign {
 }
 
 impl Foreign {
-    const ALL: [(Self, &'static str); 12] = [
+    const ALL: [(Self, &'static str); 8] = [
         (Self::Alembic, "alembic"),
-        (Self::Dbmate, "dbmate"),
-        (Self::Diesel, "diesel"),
         (Self::Django, "django"),
-        (Self::GolangMigrate, "golang-migrate"),
         (Self::Goose, "goose"),
         (Self::Liquibase, "liquibase"),
         (Self::Prisma, "prisma"),
         (Self::Rails, "rails"),
-        (Self::Refinery, "refinery"),
         (Self::SqlMigrate, "sql-migrate"),
         (Self::Sqitch, "sqitch"),
     ];
@@ -66,21 +55,17 @@ impl Foreign {
     ///
     /// ```
     /// use cowherd::migrate::Foreign;
-    /// assert_eq!(Foreign::Diesel.step("migrations"), "sql: migrations/*/up.sql");
+    /// assert_eq!(Foreign::Prisma.step("migrations"), "sql: migrations/*/migration.sql");
     /// ```
     pub fn step(self, dir: &str) -> String {
         let run = |command: &str| Self::command_step(command, dir);
         match self {
-            Self::Diesel => format!("sql: {dir}/*/up.sql"),
             Self::Prisma => format!("sql: {dir}/*/migration.sql"),
-            Self::GolangMigrate => format!("sql: {dir}/*.up.sql"),
-            Self::Refinery => format!("migrate: {{ tool: flyway, dir: {dir} }}"),
             Self::Alembic => run("alembic upgrade head"),
-            Self::Dbmate => run("dbmate --no-dump-schema migrate"),
             Self::Django => run("python manage.py migrate"),
             Self::Goose => run("goose up"),
             Self::Liquibase => run("liquibase update"),
-            Self::Rails => run("bin/rails db:migrate"),
+            Self::Rails => rails(dir),
             Self::SqlMigrate => run("sql-migrate up"),
             Self::Sqitch => run("sqitch deploy"),
         }
@@ -90,16 +75,19 @@ impl Foreign {
     pub(super) fn remedy(self, dir: &str) -> String {
         let step = self.step(dir);
         match self {
-            Self::Diesel | Self::Prisma | Self::GolangMigrate => {
-                format!("apply its files as they are: `{step}`")
-            }
-            Self::Refinery => {
-                format!("files named `V1__name.sql` are applied in the same order by `{step}`")
-            }
+            Self::Prisma => format!("apply its files as they are: `{step}`"),
             Self::Rails => format!("run the tool as a step: `{step}`, or `sql: db/structure.sql`"),
             _ => format!("run the tool as a step: `{step}`"),
         }
     }
+}
+
+/// A test database of Rails is loaded from the schema and the seeds beside the folder of migrations; the migrations
+/// themselves belong to it where the schema is behind them.
+fn rails(dir: &str) -> String {
+    let beside = Path::new(dir).parent().unwrap_or(Path::new(""));
+    let schema = beside.join("s*").display().to_string();
+    format!("run: {{ command: bin/rails db:prepare, inputs: [{dir}, {schema}] }}")
 }
 
 impl fmt::Display for Foreign {
@@ -112,14 +100,26 @@ impl fmt::Display for Foreign {
     }
 }
 
+/// What the blocks of a file are marked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Marked {
+    /// The one tool of this kind whose rules are built in.
+    Dbmate,
+    /// A tool that is known by name only.
+    Foreign(Foreign),
+}
+
 /// The tool whose blocks for both directions stand in one file that begins with `head`: run as
 /// plain SQL, the file would take back what it has done.
-pub(super) fn marked(head: &[u8]) -> Option<Foreign> {
-    let marks: [(&str, Foreign); 4] = [
-        ("migrate:up", Foreign::Dbmate),
-        ("+goose up", Foreign::Goose),
-        ("+migrate up", Foreign::SqlMigrate),
-        ("liquibase formatted sql", Foreign::Liquibase),
+pub(super) fn marked(head: &[u8]) -> Option<Marked> {
+    let marks: [(&str, Marked); 4] = [
+        ("migrate:up", Marked::Dbmate),
+        ("+goose up", Marked::Foreign(Foreign::Goose)),
+        ("+migrate up", Marked::Foreign(Foreign::SqlMigrate)),
+        (
+            "liquibase formatted sql",
+            Marked::Foreign(Foreign::Liquibase),
+        ),
     ];
     String::from_utf8_lossy(head).lines().find_map(|line| {
         let line = line

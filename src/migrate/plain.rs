@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::folder::{self, Entry};
+use super::foreign::Marked;
 use super::natural::{digits, significant};
 use super::{MigrateError, Migration, foreign, natural_order};
 
@@ -19,10 +20,13 @@ fn migration(file: Entry) -> Result<Migration, MigrateError> {
     if stem.to_ascii_lowercase().ends_with(".down") {
         return Err(MigrateError::Down { name: file.name });
     }
-    if let Some(tool) = foreign::marked(&folder::head(&file.path)?) {
-        return Err(MigrateError::Foreign {
-            tool,
-            evidence: Some(file.name),
+    if let Some(mark) = foreign::marked(&folder::head(&file.path)?) {
+        return Err(match mark {
+            Marked::Dbmate => MigrateError::Marked { name: file.name },
+            Marked::Foreign(tool) => MigrateError::Foreign {
+                tool,
+                evidence: Some(file.name),
+            },
         });
     }
     let version = number(&stem);
@@ -35,6 +39,8 @@ fn migration(file: Entry) -> Result<Migration, MigrateError> {
         version: version.to_owned(),
         description,
         transaction: false,
+        text: None,
+        note: None,
     })
 }
 

@@ -8,8 +8,8 @@ use super::files::{self, Folders, name_of, normal};
 use super::sources::{Reads, Sources};
 use super::{EngineIdentity, PlannedStep, Script, Work};
 use crate::digest::{Digest, Labelled};
-use crate::migrate;
 use crate::migrate::script::Dialect;
+use crate::migrate::{self, Asked};
 use crate::spec::{CommandLine, Service, Step, StepKind};
 
 /// Raised when the meaning of a key changes: no older layer fits any more.
@@ -88,8 +88,20 @@ impl<'a> Keys<'a> {
         };
         let dialect = Dialect::of_engine(&service.engine);
         let mut made = match &step.kind {
-            StepKind::Migrate { tool, dir } => {
-                self.migrate(&key, parent, dir, tool.as_deref(), dialect)
+            StepKind::Migrate {
+                tool,
+                dir,
+                history,
+                placeholders,
+            } => {
+                let asked = Asked {
+                    tool: tool.as_deref(),
+                    dialect: dialect.unwrap_or(Dialect::Postgres),
+                    history: *history,
+                    database: &service.database,
+                    placeholders,
+                };
+                self.migrate(&key, parent, dir, &asked)
             }
             StepKind::Sql(patterns) => self.sql(key(parent), patterns, dialect),
             StepKind::Run {
@@ -129,8 +141,7 @@ impl<'a> Keys<'a> {
         start: &dyn Fn(Option<Digest>) -> Labelled,
         parent: Option<Digest>,
         dir: &Path,
-        tool: Option<&str>,
-        dialect: Option<Dialect>,
+        asked: &Asked<'_>,
     ) -> Made {
         let mut made = Made {
             key: start(parent).finish(),
@@ -140,7 +151,7 @@ impl<'a> Keys<'a> {
             errors: Vec::new(),
         };
         let path = normal(&self.folder.join(dir));
-        let set = match migrate::discover(&path, tool, dialect.unwrap_or(Dialect::Postgres)) {
+        let set = match migrate::discover_as(&path, asked) {
             Ok(set) => set,
             Err(source) => {
                 let dir = dir.to_owned();
@@ -149,13 +160,27 @@ impl<'a> Keys<'a> {
             }
         };
         let (mut scripts, mut keys, mut last) = (Vec::new(), Vec::new(), parent);
+        let mut before = set.history;
         for migration in set.migrations {
             let mut reads = Reads::default();
-            let transaction = migration.transaction;
-            scripts.push(self.script(&migration.path, transaction, dialect, &mut reads));
-            let key = start(last)
+            let mut key = start(last)
                 .field("tool", set.tool.name().as_bytes())
-                .field("transaction", &[u8::from(transaction)]);
+                .field("transaction", &[u8::from(migration.transaction)]);
+            let mut script = self.script(&migration.path, Some(asked.dialect), &mut reads);
+            script.transaction = migration.transaction;
+            script.text = migration.text;
+            script.before = before.take();
+            script.after = migration.note;
+            for (label, text) in [
+                ("text", script.text.as_deref()),
+                ("before", script.before.as_deref()),
+                ("after", script.after.as_deref()),
+            ] {
+                if let Some(text) = text {
+                    key = key.field(label, text.as_bytes());
+                }
+            }
+            scripts.push(script);
             made.errors.append(&mut reads.errors);
             let key = reads.into_fields(key).finish();
             keys.push(key);
@@ -173,24 +198,21 @@ impl<'a> Keys<'a> {
         // The client runs a file as it stands: statements that refuse a transaction work.
         let scripts = paths
             .iter()
-            .map(|path| self.script(path, false, dialect, &mut reads))
+            .map(|path| self.script(path, dialect, &mut reads))
             .collect();
         let label = format!("sql {}", patterns.join(" "));
         Made::whole(key, label, Work::Scripts(scripts), reads)
     }
 
-    fn script(
-        &mut self,
-        path: &Path,
-        transaction: bool,
-        dialect: Option<Dialect>,
-        reads: &mut Reads,
-    ) -> Script {
+    fn script(&mut self, path: &Path, dialect: Option<Dialect>, reads: &mut Reads) -> Script {
         self.sources.add_script("script", path, dialect, reads);
         Script {
             path: path.to_owned(),
             name: name_of(self.folder, path),
-            transaction,
+            transaction: false,
+            text: None,
+            before: None,
+            after: None,
         }
     }
 

@@ -18,6 +18,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 pub use cut::Cut;
 pub use error::{InputError, PlanError, Problem};
@@ -119,6 +120,12 @@ pub struct Script {
     pub name: String,
     /// Whether to run it in one transaction.
     pub transaction: bool,
+    /// What to run in place of the file.
+    pub text: Option<Arc<str>>,
+    /// SQL to run ahead of it: it makes the table in which a migration tool notes what it has applied.
+    pub before: Option<String>,
+    /// SQL to run after it: it notes the migration there.
+    pub after: Option<String>,
 }
 
 /// Plans the snapshots named `wanted`, with all that they start from. `identities` tells which

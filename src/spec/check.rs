@@ -17,7 +17,15 @@ const ENGINES: [(&str, &str); 4] = [
 ];
 
 /// The migration tools whose naming rules are known.
-const TOOLS: [&str; 3] = ["sql", "flyway", "sqlx"];
+const TOOLS: [&str; 7] = [
+    "sql",
+    "flyway",
+    "sqlx",
+    "refinery",
+    "diesel",
+    "golang-migrate",
+    "dbmate",
+];
 
 /// The longest name of a snapshot or service.
 const NAME: usize = 64;

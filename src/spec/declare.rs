@@ -184,7 +184,8 @@ impl SnapshotDeclaration {
         self.step(Location::caller(), "migrate", |place| text(folder, place))
     }
 
-    /// A step: the migrations of a folder by the rules of this tool: `sql`, `flyway` or `sqlx`.
+    /// A step: the migrations of a folder by the rules of this tool: `sql`, `flyway`, `sqlx`, `refinery`, `diesel`,
+    /// `golang-migrate` or `dbmate`.
     #[track_caller]
     pub fn migrate_as(self, tool: &str, folder: &str) -> Self {
         self.step(Location::caller(), "migrate_as", |place| {

@@ -82,6 +82,10 @@ pub enum StepKind {
         tool: Option<String>,
         /// The folder, as the user wrote it.
         dir: PathBuf,
+        /// Whether the tool's own history table is written, so that its migrator finds nothing to do.
+        history: bool,
+        /// Values for the tool's placeholders.
+        placeholders: BTreeMap<String, String>,
     },
     /// Runs SQL files: paths or globs, as the user wrote them.
     Sql(Vec<String>),

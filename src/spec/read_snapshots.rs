@@ -203,13 +203,23 @@ impl Reader<'_> {
     fn migrate(&mut self, slot: &Slot<'_>, place: &mut super::problem::Place) -> Option<StepKind> {
         if let Value::Text(_) = slot.node.value {
             let dir = self.word(slot)?.into();
-            return Some(StepKind::Migrate { tool: None, dir });
+            return Some(StepKind::Migrate {
+                tool: None,
+                dir,
+                history: true,
+                placeholders: BTreeMap::new(),
+            });
         }
         if !matches!(slot.node.value, Value::Map(_)) {
             return self.wrong_shape(slot, "a folder or `{ tool: …, dir: … }`");
         }
-        let fields = self.fields(slot, &["tool", "dir"])?;
+        let fields = self.fields(slot, &["tool", "dir", "history", "placeholders"])?;
         let tool = self.field(&fields, "tool", Self::word);
+        let history = self.field(&fields, "history", Self::yes_or_no);
+        let placeholders = match fields.get("placeholders") {
+            Some(slot) => self.environment(&slot),
+            None => BTreeMap::new(),
+        };
         let dir = self.field(&fields, "dir", Self::word);
         if dir.is_absent() {
             self.fault(
@@ -226,7 +236,17 @@ impl Reader<'_> {
                 Some(tool.value)
             }
         };
-        Some(StepKind::Migrate { tool, dir })
+        let history = match history {
+            Field::Absent => true,
+            Field::Wrong => return None,
+            Field::Given(history) => history.value,
+        };
+        Some(StepKind::Migrate {
+            tool,
+            dir,
+            history,
+            placeholders,
+        })
     }
 
     fn sql(&mut self, slot: &Slot<'_>) -> Option<StepKind> {

@@ -53,6 +53,17 @@ impl Reader<'_> {
         Some(command)
     }
 
+    /// A boolean of YAML's core schema.
+    pub(super) fn yes_or_no(&mut self, slot: &Slot<'_>) -> Option<bool> {
+        match &slot.node.value {
+            Value::Text(text) if ["true", "True", "TRUE"].contains(&text.as_str()) => Some(true),
+            Value::Text(text) if ["false", "False", "FALSE"].contains(&text.as_str()) => {
+                Some(false)
+            }
+            _ => self.wrong_shape(slot, "`true` or `false`"),
+        }
+    }
+
     /// Variables as Compose has them: a map, or a list of `KEY=VALUE`. A key without a value takes that of
     /// the caller's environment, and is left out when there is none.
     pub(super) fn environment(&mut self, slot: &Slot<'_>) -> BTreeMap<String, String> {

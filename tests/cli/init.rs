@@ -64,7 +64,7 @@ const KINDS: &[Kind] = &[
                 "CREATE TABLE t (x int);",
             ),
         ],
-        lines: &["engine: sqlite", "- sql: migrations/*/up.sql"],
+        lines: &["engine: sqlite", "- migrate: migrations"],
     },
     Kind {
         name: "Node with Prisma",
@@ -109,11 +109,13 @@ const KINDS: &[Kind] = &[
             ("Gemfile", "gem \"pg\"\n"),
             ("bin/rails", ""),
             ("db/migrate/20240101000000_first.rb", ""),
+            ("db/schema.rb", ""),
+            ("db/seeds.rb", ""),
             ("test/a_test.rb", ""),
         ],
         lines: &[
             "engine: postgres",
-            "- run: { command: bin/rails db:migrate, inputs: [db/migrate] }",
+            "- run: { command: bin/rails db:prepare, inputs: [db/migrate, db/s*] }",
             "#   command: bin/rails test",
         ],
     },
@@ -126,7 +128,7 @@ const KINDS: &[Kind] = &[
         ],
         lines: &[
             "engine: postgres",
-            "- sql: db/migrations/*.up.sql",
+            "- migrate: db/migrations",
             "#   discover: go list ./...",
         ],
     },

@@ -1,6 +1,7 @@
 //! What `flyway migrate` would apply to an empty database.
 
-use cowherd::migrate::{MigrateError, Tool};
+use cowherd::migrate::script::Dialect;
+use cowherd::migrate::{Asked, MigrateError, Tool, discover_as};
 
 use super::Folder;
 
@@ -126,8 +127,74 @@ fn flyway_transactions_follow_the_conf_file_and_the_statements() {
     assert_eq!(transactions, [true, false, false, true, false]);
 }
 
+/// The text that is run of the only file.
+#[track_caller]
+fn filled(folder: &Folder) -> String {
+    let set = folder.discover(None).unwrap();
+    set.migrations[0].text.as_deref().unwrap().to_owned()
+}
+
 #[test]
-fn a_flyway_placeholder_is_refused_where_it_would_be_run() {
+fn flyway_placeholders_are_filled_in_from_the_configuration_and_the_spec() {
+    let script = "-- for ${role}, ${comment}\nGRANT ALL ON t TO \"${ROLE}\";\nSELECT '${app.name}', '${';\n\
+                  DO $$ BEGIN PERFORM '${role} ${body}'; END $$;\n";
+    let folder = Folder::new(&[]).file("V1__a.sql", script).file(
+        "../flyway.toml",
+        "[flyway.placeholders]\nrole = \"reader\"\n\"app.name\" = 'shop'\n",
+    );
+    assert_eq!(
+        filled(&folder),
+        "-- for reader, ${comment}\nGRANT ALL ON t TO \"reader\";\nSELECT 'shop', '${';\n\
+         DO $$ BEGIN PERFORM 'reader ${body}'; END $$;\n"
+    );
+    let folder = Folder::new(&[])
+        .file("V1__a.sql", "SELECT '${a}${b}';")
+        .file(
+            "../flyway.conf",
+            "flyway.placeholders.a=of the file\nflyway.placeholders.b=of the file\n",
+        );
+    let placeholders = [("B".to_owned(), "of the spec".to_owned())].into();
+    let asked = Asked {
+        tool: None,
+        dialect: Dialect::Postgres,
+        history: true,
+        database: "shop",
+        placeholders: &placeholders,
+    };
+    let set = discover_as(&folder.dir(), &asked).unwrap();
+    let text = set.migrations[0].text.as_deref();
+    assert_eq!(text, Some("SELECT 'of the fileof the spec';"));
+    let folder = folder.file(
+        "V1__a.sql",
+        "SELECT '${flyway:Database} ${flyway:filename}';",
+    );
+    let set = discover_as(&folder.dir(), &asked).unwrap();
+    let text = set.migrations[0].text.as_deref();
+    assert_eq!(text, Some("SELECT 'shop V1__a.sql';"));
+    let asked = Asked {
+        tool: Some("sql"),
+        ..asked
+    };
+    let error = discover_as(&folder.dir(), &asked).unwrap_err();
+    assert!(matches!(error, MigrateError::NoPlaceholders(Tool::Sql)));
+
+    let other = Folder::new(&[]).file("V1__a.sql", "SELECT '@@x@@ ${x}';").file(
+        "../flyway.toml",
+        "[flyway]\nplaceholderPrefix = \"@@\"\nplaceholderSuffix = \"@@\"\n[flyway.placeholders]\nx = \"1\"\n",
+    );
+    assert_eq!(filled(&other), "SELECT '1 ${x}';");
+}
+
+#[test]
+fn a_statement_that_a_placeholder_makes_is_seen() {
+    let folder = Folder::new(&[])
+        .file("V1__a.sql", "CREATE INDEX ${how} i ON t (x);")
+        .file("../flyway.conf", "flyway.placeholders.how=CONCURRENTLY\n");
+    assert!(!folder.discover(None).unwrap().migrations[0].transaction);
+}
+
+#[test]
+fn a_flyway_placeholder_without_a_value_is_refused_where_it_would_be_run() {
     let error = Folder::new(&[])
         .file(
             "V1__a.sql",
@@ -138,6 +205,7 @@ fn a_flyway_placeholder_is_refused_where_it_would_be_run() {
         name,
         line,
         placeholder,
+        ..
     } = &error
     else {
         panic!("{error}")
@@ -146,20 +214,22 @@ fn a_flyway_placeholder_is_refused_where_it_would_be_run() {
         (name.as_str(), *line, placeholder.as_str()),
         ("V1__a.sql", 3, "${role}")
     );
-    assert!(
-        error
-            .hint()
-            .unwrap()
-            .contains("placeholderReplacement=false")
-    );
+    let hint = error.hint().unwrap();
+    assert!(hint.contains("placeholderReplacement=false"), "{hint}");
+    assert!(hint.contains("placeholders: { role: … }"), "{hint}");
 
-    let error = Folder::new(&[])
-        .file("V1__a.sql", "SELECT '${in_a_string}';")
-        .error(None);
-    assert!(matches!(error, MigrateError::Placeholder { .. }), "{error}");
+    for text in [
+        "SELECT '${in_a_string}';",
+        "DO $$ BEGIN PERFORM '${flyway:nothing}'; END $$;",
+        "SELECT '${flyway:timestamp}';",
+        "SELECT '${flyway:workingDirectory}';",
+    ] {
+        let error = Folder::new(&[]).file("V1__a.sql", text).error(None);
+        assert!(matches!(error, MigrateError::Placeholder { .. }), "{error}");
+    }
     let built_in = "DO $$ BEGIN PERFORM '${flyway:defaultSchema}'; END $$;";
-    let error = Folder::new(&[]).file("V1__a.sql", built_in).error(None);
-    assert!(matches!(error, MigrateError::Placeholder { .. }), "{error}");
+    let text = filled(&Folder::new(&[]).file("V1__a.sql", built_in));
+    assert_eq!(text, "DO $$ BEGIN PERFORM 'public'; END $$;");
 }
 
 #[test]
@@ -186,13 +256,6 @@ fn text_that_only_looks_like_a_placeholder_passes() {
 
 #[test]
 fn flyway_settings_that_change_the_result_are_refused() {
-    let defined = Folder::new(&[])
-        .file("V1__a.sql", "DO $$ SELECT '${schema}' $$;")
-        .file("../flyway.conf", "flyway.placeholders.schema=app\n");
-    assert!(matches!(
-        defined.error(None),
-        MigrateError::Placeholder { .. }
-    ));
     let prefix = Folder::new(&["V1__a.sql"]).file(
         "../flyway.toml",
         "[flyway]\nsqlMigrationPrefix = \"M\" # why\n",
@@ -204,17 +267,79 @@ fn flyway_settings_that_change_the_result_are_refused() {
         "[flyway]\nsqlMigrationSuffixes = [\".sql\"]\nencoding = 'utf-8'",
     );
     assert_eq!(usual.detected(), Tool::Flyway);
-    for name in [
-        "afterMigrate.sql",
-        "beforeMigrate__a.sql",
-        "sub/afterVersioned.sql",
+    for setting in [
+        "schemas = \"app\"",
+        "defaultSchema = \"app\"",
+        "target = \"2\"",
     ] {
+        let text = format!("[flyway]\n{setting}\n");
+        let error = Folder::new(&["V1__a.sql"])
+            .file("../flyway.toml", &text)
+            .error(None);
+        assert!(matches!(&error, MigrateError::Setting { .. }), "{error}");
+    }
+}
+
+#[test]
+fn flyway_callbacks_run_where_flyway_runs_them() {
+    let folder = Folder::new(&[
+        "V1__a.sql",
+        "V2__b.sql",
+        "R__r.sql",
+        "afterMigrate__b.sql",
+        "sub/afterMigrate__a.sql",
+        "afterMigrateApplied.sql",
+        "afterMigrateOperationFinish.sql",
+        "beforeMigrate.sql",
+        "beforeEachMigrate.sql",
+        "afterEachMigrate.sql",
+        "afterVersioned.sql",
+        "beforeRepeatables.sql",
+        "beforeValidate.sql",
+        "afterValidate.sql",
+        "afterClean.sql",
+        "afterMigrateError.sql",
+        "beforeUndo.sql",
+    ]);
+    assert_eq!(
+        folder.order("flyway"),
+        [
+            "beforeValidate.sql",
+            "afterValidate.sql",
+            "beforeMigrate.sql",
+            "beforeEachMigrate.sql",
+            "V1__a.sql",
+            "afterEachMigrate.sql",
+            "beforeEachMigrate.sql",
+            "V2__b.sql",
+            "afterEachMigrate.sql",
+            "afterVersioned.sql",
+            "beforeRepeatables.sql",
+            "beforeEachMigrate.sql",
+            "R__r.sql",
+            "afterEachMigrate.sql",
+            "afterMigrateApplied.sql",
+            "sub/afterMigrate__a.sql",
+            "afterMigrate__b.sql",
+            "afterMigrateOperationFinish.sql",
+        ]
+    );
+    let set = folder.discover(None).unwrap();
+    let noted = set.migrations.iter().filter(|m| m.note.is_some());
+    let noted: Vec<&str> = noted.map(|m| m.name.as_str()).collect();
+    assert_eq!(noted, ["V1__a.sql", "V2__b.sql", "R__r.sql"]);
+    let unused = Folder::new(&["V1__a.sql", "beforeRepeatables.sql"]);
+    assert_eq!(unused.order("flyway"), ["V1__a.sql"]);
+    let alone = Folder::new(&["afterMigrate.sql"]);
+    assert!(matches!(
+        alone.error(Some("flyway")),
+        MigrateError::Empty { .. }
+    ));
+    for name in ["beforeConnect.sql", "sub/afterEachMigrateStatement.sql"] {
         let error = Folder::new(&["V1__a.sql", name]).error(None);
         assert!(
             matches!(&error, MigrateError::Callback { name: found } if found == name),
             "{error}"
         );
     }
-    let unused = Folder::new(&["V1__a.sql", "afterClean.sql", "afterMigrateError.sql"]);
-    assert_eq!(unused.order("flyway"), ["V1__a.sql"]);
 }

@@ -131,7 +131,7 @@ fn what_is_wrong_is_told_at_its_call() {
         error.expect_err("a spec with a problem").to_string(),
         format!(
             "tests/spec/declare.rs:{line}:50: unknown migration tool `flywya`; did you mean `flyway`? \
-             (known: `sql`, `flyway`, `sqlx`)\n {line} | {code}\n     | {:49}^^^^^^^^^^",
+             (known: `sql`, `flyway`, `sqlx`, `refinery`, `diesel`, `golang-migrate`, `dbmate`)\n {line} | {code}\n     | {:49}^^^^^^^^^^",
             ""
         )
     );

@@ -157,7 +157,7 @@ fn unknown_engines_and_tools_are_told_the_known_ones() {
     );
     assert_eq!(
         problem(with_steps("      - migrate: { tool: liquibase, dir: m }\n")),
-        "6:26: unknown migration tool `liquibase`; known: `sql`, `flyway`, `sqlx`"
+        "6:26: unknown migration tool `liquibase`; known: `sql`, `flyway`, `sqlx`, `refinery`, `diesel`, `golang-migrate`, `dbmate`"
     );
 }
 
