@@ -1,0 +1,2 @@
+-- Ümläute belong to the sum.
+INSERT INTO customer VALUES (1, 'Ann');

@@ -1,0 +1,1 @@
+//! Three applications' migrations, and the snapshots that are made of them; see `tests`.
