@@ -23,6 +23,7 @@
 pub mod architecture {
     #![doc = include_str!("architecture.md")]
 }
+pub mod attended;
 pub mod builder;
 pub mod cargo;
 pub mod carry;

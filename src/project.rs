@@ -13,7 +13,7 @@
 
 mod cases;
 mod error;
-mod imported;
+mod stored;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -156,8 +156,8 @@ fn what_arrives_is_what_left() {
         assert_eq!(content(&there, arrived), content(&here, left));
     }
     assert_eq!(arrived.len(), 2);
-    let record = there.store.imported("shop").unwrap().unwrap();
-    let services = record.imported.unwrap();
+    let record = there.store.stored("shop").unwrap().unwrap();
+    let services = record.services.unwrap();
     assert_eq!(services[0].settings["page_size"], "4096");
 
     // And from there on: the same bytes, and nothing new for who has it.
@@ -290,7 +290,7 @@ fn an_import_that_is_interrupted_leaves_nothing() {
             Ok(_) => break,
             Err(error) => assert!(matches!(error, CarryError::Interrupted), "{error}"),
         }
-        assert!(there.store.imported("shop").unwrap().is_none());
+        assert!(there.store.stored("shop").unwrap().is_none());
         assert!(patience < 1_000);
         drop(there.store);
         let scratch = fs::read_dir(there.folder.path().join("store/scratch")).unwrap();

@@ -35,6 +35,7 @@ const RANKS: &[(&str, u8)] = &[
     ("init", 7),
     ("project", 7),
     ("doctor", 7),
+    ("attended", 7),
     ("front", 8),
     ("serve", 9),
     ("cargo", 8),
@@ -66,6 +67,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "nix",
         &[
+            "attended.rs",
             "sandbox",
             "disk",
             "cargo",

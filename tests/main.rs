@@ -7,6 +7,7 @@ mod cargo;
 mod carry;
 mod cgroup;
 mod cli;
+mod commit;
 mod container;
 mod difference;
 mod doctor;

@@ -13,7 +13,7 @@ use crate::disk::{self, Context as _};
 use crate::engine;
 use crate::sandbox::Identity;
 use crate::spec::{self, Spec, SpecError};
-use crate::store::{ImportedService, Layer, LayerInfo, Store};
+use crate::store::{Layer, LayerInfo, Store, StoredService};
 
 /// The longest chain that makes sense.
 const LAYERS: usize = 1_000;
@@ -315,8 +315,8 @@ fn text(what: &'static str, text: &str) -> Result<(), Refusal> {
     }
 }
 
-fn services(record: &Record) -> Vec<ImportedService> {
-    let service = |service: &ServiceRecord| ImportedService {
+fn services(record: &Record) -> Vec<StoredService> {
+    let service = |service: &ServiceRecord| StoredService {
         name: service.name.clone(),
         engine: service.engine.clone(),
         database: service.database.clone(),
@@ -330,7 +330,7 @@ fn services(record: &Record) -> Vec<ImportedService> {
 ///
 /// # Errors
 /// Names, engines or settings that no spec may have.
-pub fn spec_of(name: &str, services: &[ImportedService], folder: &Path) -> Result<Spec, SpecError> {
+pub fn spec_of(name: &str, services: &[StoredService], folder: &Path) -> Result<Spec, SpecError> {
     spec::declare(folder, |spec| {
         spec.snapshot(name, |mut snapshot| {
             for service in services {

@@ -2,6 +2,7 @@
 
 mod cargo;
 mod carry;
+mod commit;
 mod diff;
 mod kept;
 mod serve;
@@ -19,6 +20,7 @@ use cowherd::units;
 
 pub(super) use cargo::{Cargo, CargoRunner};
 pub(super) use carry::{Export, Import};
+pub(super) use commit::Commit;
 pub(super) use diff::{Diff, Limit};
 pub(super) use kept::{Drop, Enter, Kept};
 pub(super) use serve::Serve;
@@ -78,6 +80,8 @@ pub(super) enum Subcommand {
     Shell(Shell),
     /// Go into the state that a failed test left, if cowherd run was told to keep it.
     Enter(Enter),
+    /// Make a state that was reached by hand, or kept, a snapshot.
+    Commit(Commit),
     /// List the states that were kept.
     Kept(Kept),
     /// Keep states no longer.
@@ -206,6 +210,14 @@ pub(super) struct Exec {
     /// Show the host's own project folder, so that what the command writes there stays.
     #[arg(long)]
     pub(super) host_files: bool,
+
+    /// Make the state that the command leaves a snapshot of this name, if it ends with 0.
+    #[arg(long, value_name = "NAME", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub(super) commit: Option<String>,
+
+    /// Let --commit take the name from a snapshot that has it.
+    #[arg(long, requires = "commit")]
+    pub(super) replace: bool,
 
     /// The command and its arguments.
     #[arg(required = true, last = true, value_name = "CMD")]

@@ -37,7 +37,7 @@ pub(super) fn enter(args: &args::Enter) -> anyhow::Result<ExitCode> {
         }
     };
     command.envs(kept.environment);
-    let code = exec::in_container(&project, &state, command, false, &stop);
+    let code = exec::in_container(&project, &state, command.into(), &stop);
     drop(watch);
     code
 }

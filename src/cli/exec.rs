@@ -1,15 +1,18 @@
 //! `cowherd exec`: one command in one fresh container.
 
+use std::io::{self, IsTerminal as _};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::ColorChoice;
+use cowherd::attended::{Attended, CommitError};
 use cowherd::container::{ContainerError, Ended, Order, ProjectFiles, State};
 use cowherd::project::{Project, test_environment};
 use cowherd::sandbox::cgroup::Limits;
 use cowherd::sandbox::{Command, SandboxError, take_terminal_back};
 use cowherd::schedule::{self, Stop};
+use cowherd::units::format_size;
 
 use super::failure::Refusal;
 use super::{args, meant};
@@ -21,9 +24,37 @@ pub(super) fn exec(args: &args::Exec, color: ColorChoice) -> anyhow::Result<Exit
     let (project, state) = meant::meant(file, name, color, &stop)?;
     let mut command = Command::from_argv(&args.command);
     command.envs(test_environment(project.on().identity));
-    let code = in_container(&project, &state, command, args.host_files, &stop);
+    let work = Work {
+        command,
+        host_files: args.host_files,
+        commit: args.commit.as_deref().map(|name| (name, args.replace)),
+        by_hand: false,
+    };
+    let code = in_container(&project, &state, work, &stop);
     drop(watch);
     code
+}
+
+/// What is done in a container.
+pub(super) struct Work<'a> {
+    pub(super) command: Command,
+    /// Whether it sees the host's own project folder.
+    pub(super) host_files: bool,
+    /// The name that the state gets which it leaves, and whether it may be another snapshot's.
+    pub(super) commit: Option<(&'a str, bool)>,
+    /// Whether somebody looks around in it.
+    pub(super) by_hand: bool,
+}
+
+impl From<Command> for Work<'_> {
+    fn from(command: Command) -> Self {
+        Self {
+            command,
+            host_files: false,
+            commit: None,
+            by_hand: true,
+        }
+    }
 }
 
 /// Runs a command in the foreground of this terminal, with this process's own input and output.
@@ -32,10 +63,20 @@ pub(super) fn exec(args: &args::Exec, color: ColorChoice) -> anyhow::Result<Exit
 pub(super) fn in_container(
     project: &Project,
     state: &Arc<State>,
-    mut command: Command,
-    host_files: bool,
+    work: Work<'_>,
     stop: &Stop,
 ) -> anyhow::Result<ExitCode> {
+    let Work {
+        mut command,
+        host_files,
+        commit,
+        by_hand,
+    } = work;
+    let about = format!(
+        "{}: {}",
+        state.snapshot,
+        Path::new(command.program()).display()
+    );
     let host = project.on();
     command.envs(state.environment());
     let here = std::env::current_dir()?;
@@ -56,13 +97,22 @@ pub(super) fn in_container(
         shared: Vec::new(),
         limits: Limits::default(),
     };
-    let mut container = order.start(Some(stop.killed()))?;
-    let stdio = [
-        &std::io::stdin() as _,
-        &std::io::stdout() as _,
-        &std::io::stderr() as _,
-    ];
-    let ended = container.run(&command, stdio, None, Some(stop.killed()));
+    if let Some((name, false)) = commit
+        && host.store.stored(name)?.is_some()
+    {
+        // Before the work is done in vain.
+        return Err(CommitError::Taken(name.to_owned()).into());
+    }
+    let mut container = Attended::start(order, meant::services(project, state), &about, stop)?;
+    command.env("COWHERD_CONTAINER", container.id());
+    if by_hand && io::stdin().is_terminal() && io::stderr().is_terminal() {
+        let id = container.id();
+        anstream::eprintln!(
+            "this is container {id}; to keep what you change: cowherd commit {id} NAME"
+        );
+    }
+    let stdio = [&io::stdin() as _, &io::stdout() as _, &io::stderr() as _];
+    let ended = container.run(&command, stdio, stop);
     take_terminal_back();
     let ended = match ended {
         Err(ContainerError::Sandbox(error @ SandboxError::Spawn { .. })) => {
@@ -74,6 +124,11 @@ pub(super) fn in_container(
         Ended::Exited(exit) => exit.shell_code(),
         Ended::TimedOut | Ended::Stopped => 128 + stop.asked().unwrap_or(15),
     };
+    if let (0, Some((name, replace))) = (code, commit) {
+        let layer = container.commit_at_last(name, replace, stop)?;
+        let size = format_size(layer.bytes());
+        anstream::eprintln!("committed {name} ({size}): cowherd shell -s {name}");
+    }
     Ok(ExitCode::from(code as u8))
 }
 

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use cowherd::attended::CommitError;
 use cowherd::builder::BuildError;
 use cowherd::cargo::{BinaryError, ConfigError, FixtureError, WantedError};
 use cowherd::carry::CarryError;
@@ -85,6 +86,13 @@ fn kind(error: &anyhow::Error) -> (u8, Option<String>) {
             | CarryError::Refused { .. }
             | CarryError::LayerNotHere { .. } => 101,
             _ => 97,
+        };
+        return (code, error.hint());
+    }
+    if let Some(error) = error.downcast_ref::<CommitError>() {
+        let code = match error {
+            CommitError::Taken(_) | CommitError::Unreachable { .. } => 2,
+            _ => 101,
         };
         return (code, error.hint());
     }

@@ -8,7 +8,7 @@ use cowherd::store::{GcOutcome, GcPolicy, KeptRecord, SnapshotRecord, Swept};
 use cowherd::units::format_size;
 
 use super::args;
-use super::output::{Table, count, say, seen_from_here};
+use super::output::{Table, count, origin, say, seen_from_here};
 
 pub(super) fn gc(args: &args::Gc) -> anyhow::Result<ExitCode> {
     let store = project::open_store()?;
@@ -69,8 +69,8 @@ fn text(
     };
     for snapshot in snapshots.iter().filter(|snapshot| !goes(snapshot)) {
         let layers = count(snapshot.layers.len() as u64, "layer");
-        let spec = match snapshot.imported {
-            Some(_) => "imported".to_owned(),
+        let spec = match origin(snapshot) {
+            Some(origin) => origin.to_owned(),
             None => seen_from_here(&snapshot.spec),
         };
         table.row([

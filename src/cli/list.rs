@@ -13,7 +13,7 @@ use cowherd::units::format_size;
 use serde_json::{Value, json};
 
 use super::args;
-use super::output::{Table, ago, is_gone, say, say_json, seen_from_here, timestamp};
+use super::output::{Table, ago, is_gone, origin, say, say_json, seen_from_here, timestamp};
 
 /// A snapshot as a line of the list.
 struct Row {
@@ -29,8 +29,8 @@ struct Row {
     built: usize,
     layers: Vec<LayerFacts>,
     last_used: Option<SystemTime>,
-    /// Whether it came from another machine, without its spec.
-    imported: bool,
+    /// Where it comes from, when the store has it by itself.
+    origin: Option<&'static str>,
 }
 
 pub(super) fn list(args: &args::List) -> anyhow::Result<ExitCode> {
@@ -83,7 +83,7 @@ fn of_spec(project: &Project, name: &str, record: Option<SnapshotRecord>) -> any
         built: 0,
         layers: Vec::new(),
         last_used: record.map(|record| record.last_used),
-        imported: false,
+        origin: None,
     };
     match project.plan(&[name]) {
         Ok((plan, engines)) => {
@@ -125,6 +125,7 @@ fn of_store(store: &Store, record: SnapshotRecord) -> anyhow::Result<Row> {
         }
     }
     Ok(Row {
+        origin: origin(&record),
         name: record.name,
         spec: record.spec,
         wanted: false,
@@ -133,7 +134,6 @@ fn of_store(store: &Store, record: SnapshotRecord) -> anyhow::Result<Row> {
         built: layers.last().map_or(0, |layer| layer.through),
         layers,
         last_used: Some(record.last_used),
-        imported: record.imported.is_some(),
     })
 }
 
@@ -163,8 +163,8 @@ impl Row {
     }
 
     fn spec_in_words(&self) -> String {
-        if self.imported {
-            return "imported".to_owned();
+        if let Some(origin) = self.origin {
+            return origin.to_owned();
         }
         let gone = if is_gone(&self.spec) { " (gone)" } else { "" };
         format!("{}{gone}", seen_from_here(&self.spec))
@@ -174,8 +174,8 @@ impl Row {
         json!({
             "name": self.name,
             "spec": self.spec.to_string_lossy(),
-            "spec_exists": !self.imported && !is_gone(&self.spec),
-            "imported": self.imported,
+            "spec_exists": self.origin.is_none() && !is_gone(&self.spec),
+            "origin": self.origin.unwrap_or("spec"),
             "in_this_spec": self.wanted,
             "engines": self.engines,
             "steps": self.steps,

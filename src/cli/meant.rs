@@ -9,7 +9,7 @@ use cowherd::plan::PlanError;
 use cowherd::project::{Project, ProjectError, open_store};
 use cowherd::schedule::Stop;
 use cowherd::spec::SpecError;
-use cowherd::store::KeptRecord;
+use cowherd::store::{KeptRecord, StoredService};
 
 use super::failure::Refusal;
 
@@ -64,7 +64,7 @@ pub(super) fn meant(
         Err(error) => return Err(error.into()),
     };
     if let Some(name) = name
-        && let Some(found) = Project::imported(name, &folder)?
+        && let Some(found) = Project::stored(name, &folder)?
     {
         return Ok(found);
     }
@@ -128,4 +128,18 @@ fn one_state(
             Err(ProjectError::Interrupted { signal }.into())
         }
     }
+}
+
+/// The services of a state as its spec has them, for a snapshot that has no spec.
+pub(super) fn services(project: &Project, state: &State) -> Vec<StoredService> {
+    let mut snapshots = project.spec().snapshots.iter();
+    let snapshot = snapshots.find(|snapshot| snapshot.name == state.snapshot);
+    let services = snapshot.map_or(&[][..], |snapshot| &snapshot.services);
+    let stored = services.iter().map(|service| StoredService {
+        name: service.name.clone(),
+        engine: service.engine.clone(),
+        database: service.database.clone(),
+        settings: service.settings.clone(),
+    });
+    stored.collect()
 }

@@ -4,6 +4,7 @@ mod args;
 mod build;
 mod cargo;
 mod cargo_runner;
+mod commit;
 mod completions;
 mod diff;
 mod doctor;
@@ -56,6 +57,7 @@ pub(crate) fn main() -> ExitCode {
         Subcommand::Exec(exec) => exec::exec(&exec, args.color),
         Subcommand::Shell(shell) => shell::shell(&shell, args.color),
         Subcommand::Enter(enter) => enter::enter(&enter),
+        Subcommand::Commit(commit) => commit::commit(&commit),
         Subcommand::Kept(kept) => kept::kept(&kept),
         Subcommand::Drop(drop) => kept::drop(&drop),
         Subcommand::Cargo(cargo) => cargo::cargo(&cargo, args.color),

@@ -4,6 +4,8 @@ use std::io::{self, Write as _};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use cowherd::store::SnapshotRecord;
+
 /// Writes to standard output. A reader that has gone, as `head` goes, wanted no more.
 pub(super) fn say(text: &str) -> anyhow::Result<()> {
     let mut output = io::stdout().lock();
@@ -107,4 +109,15 @@ pub(super) fn seen_from_here(path: &Path) -> String {
 /// Whether a spec file is certainly not there: on a disk that is not mounted it may be.
 pub(super) fn is_gone(spec: &Path) -> bool {
     spec.try_exists().is_ok_and(|exists| !exists)
+}
+
+/// How the store came to have a snapshot by itself; `None` for one of a spec.
+pub(super) fn origin(snapshot: &SnapshotRecord) -> Option<&'static str> {
+    snapshot
+        .services
+        .as_ref()
+        .map(|_| match snapshot.committed {
+            true => "committed",
+            false => "imported",
+        })
 }

@@ -17,7 +17,7 @@ pub(super) fn shell(args: &args::Shell, color: ColorChoice) -> anyhow::Result<Ex
     let (file, name) = (args.spec.file.as_deref(), args.snapshot.as_deref());
     let (project, state) = meant::meant(file, name, color, &stop)?;
     let command = client(&project, &state, args.service.as_deref())?;
-    let code = exec::in_container(&project, &state, command, false, &stop);
+    let code = exec::in_container(&project, &state, command.into(), &stop);
     drop(watch);
     code
 }

@@ -13,7 +13,6 @@ const BEFORE: usize = 12;
 pub fn row(table: &TableDifference, row: &RowDifference) -> (char, String) {
     match (row.change, &row.before, &row.after) {
         (Change::Updated, Some(before), Some(after)) => ('~', updated(table, before, after)),
-        (Change::Deleted, Some(values), _) => ('-', listed(&table.columns, values)),
         (_, _, Some(values)) => ('+', listed(&table.columns, values)),
         (_, Some(values), None) => ('-', listed(&table.columns, values)),
         (_, None, None) => (' ', String::new()),

@@ -60,7 +60,7 @@ pub enum ProjectError {
     },
     /// Layers of a snapshot that was imported were removed since.
     #[error("can't use the imported snapshot `{name}`: its layers are gone")]
-    ImportGone {
+    StoredGone {
         /// Its name.
         name: String,
     },
@@ -103,7 +103,7 @@ impl ProjectError {
                 0..=20 => format!("there are: {}", known.join(", ")),
                 more => format!("there are {more} tests, such as {}", known[..5].join(", ")),
             }),
-            Self::ImportGone { .. } => Some("import it again".to_owned()),
+            Self::StoredGone { .. } => Some("import it again".to_owned()),
             _ => None,
         }
     }

@@ -11,8 +11,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 use super::records::{self, Hex, Name};
-use super::{Layer, Scratch, Store, StoreError};
-use crate::digest::{Digest, Labelled};
+use super::{Layer, Scratch, Store, StoreError, unique_key};
+use crate::digest::Digest;
 use crate::disk::{self, Context as _};
 
 /// A state that was kept.
@@ -79,13 +79,7 @@ struct KeptFile {
 impl KeptRecord {
     /// A name for the state that the test `test` of `spec` leaves now, and the key for its layer.
     pub fn name(test: &str, spec: &Path) -> (String, Digest) {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        let key = Labelled::new("cowherd kept 1")
-            .field("spec", spec.as_os_str().as_encoded_bytes())
-            .field("test", test.as_bytes())
-            .field("process", &std::process::id().to_le_bytes())
-            .field("time", &now.unwrap_or_default().as_nanos().to_le_bytes())
-            .finish();
+        let key = unique_key("cowherd kept 1", &format!("{}\n{test}", spec.display()));
         (key.to_string()[..8].to_owned(), key)
     }
 

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::{Inner, Store, StoreError};
-use crate::digest::Digest;
+use crate::digest::{Digest, Labelled};
 use crate::disk::{self, FileLock, LockMode};
 
 /// How often one who may be told to stop tries again.
@@ -24,6 +24,16 @@ pub(super) struct HeldKey {
     lock: Option<FileLock>,
     // Keeps the store open as long as someone builds for it.
     pub(super) inner: Arc<Inner>,
+}
+
+/// A key that nothing else has, for a layer that comes of no step.
+pub(crate) fn unique_key(kind: &str, name: &str) -> Digest {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    Labelled::new(kind)
+        .field("name", name.as_bytes())
+        .field("process", &std::process::id().to_le_bytes())
+        .field("time", &now.unwrap_or_default().as_nanos().to_le_bytes())
+        .finish()
 }
 
 impl KeyLock {

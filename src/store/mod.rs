@@ -85,11 +85,12 @@ pub use gc::{GcOutcome, GcPolicy, RemovedLayer};
 pub use history::{History, HistoryError, TestResult};
 pub use kept::{KeptLimits, KeptRecord};
 pub use key::KeyLock;
+pub(crate) use key::unique_key;
 pub use layer::{Layer, Lease};
 pub use look::LayerFacts;
 pub use manifest::Difference;
 pub use scratch::{Scratch, Swept};
-pub use snapshot::{ImportedService, SnapshotRecord};
+pub use snapshot::{SnapshotRecord, StoredService};
 
 use scratch::Owner;
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{ImportedService, StoreError};
+use super::{StoreError, StoredService};
 use crate::digest::Digest;
 use crate::disk::Context as _;
 
@@ -54,13 +54,21 @@ pub(super) struct SnapshotFile {
     pub(super) built_at: u64,
     /// What serves it, where no spec says so: it was imported.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) services: Option<Vec<ImportedService>>,
+    pub(super) services: Option<Vec<StoredService>>,
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(super) committed: bool,
 }
 
 // The signature is serde's.
 #[allow(clippy::trivially_copy_pass_by_ref)]
 fn is_zero(mode: &u32) -> bool {
     *mode == 0
+}
+
+// The signature is serde's.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_false(committed: &bool) -> bool {
+    !*committed
 }
 
 /// A digest as its 64 digits.

@@ -106,6 +106,12 @@ impl Scratch {
         })
     }
 
+    /// The name that all scratch folders of this open store have in common, and those of no other.
+    pub fn owner(&self) -> String {
+        let owner = self.path.parent().and_then(Path::file_name);
+        owner.unwrap_or_default().to_string_lossy().into_owned()
+    }
+
     /// The folder.
     pub fn path(&self) -> &Path {
         &self.path
@@ -187,4 +193,24 @@ fn sweep_owner(path: &Path, swept: &mut Swept) -> Result<(), DiskError> {
         swept.bytes += bytes;
     }
     lock.remove()
+}
+
+impl Store {
+    /// The files of this name in scratch folders of all who have this store open, each with its
+    /// [owner](Scratch::owner).
+    pub(crate) fn find_in_scratch(&self, name: &str) -> Result<Vec<(String, PathBuf)>, StoreError> {
+        let scratch = self.inner.path.join("scratch");
+        let mut found = Vec::new();
+        for owner in fs::read_dir(&scratch).on("list", &scratch)? {
+            let owner = owner.on("list", &scratch)?;
+            // What goes away meanwhile isn't there.
+            for folder in fs::read_dir(owner.path()).into_iter().flatten().flatten() {
+                let path = folder.path().join(name);
+                if fs::symlink_metadata(&path).is_ok() {
+                    found.push((owner.file_name().to_string_lossy().into_owned(), path));
+                }
+            }
+        }
+        Ok(found)
+    }
 }

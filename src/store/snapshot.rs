@@ -19,7 +19,7 @@ use crate::disk::Context as _;
 pub struct SnapshotRecord {
     /// Its name in the spec.
     pub name: String,
-    /// The spec file; empty for one that was imported.
+    /// The spec file; empty for one that the store has by itself: it was imported or committed.
     pub spec: PathBuf,
     /// The keys of its steps, in the order of building.
     pub keys: Vec<Digest>,
@@ -31,13 +31,15 @@ pub struct SnapshotRecord {
     pub built_at: SystemTime,
     /// When it was last recorded: at each use.
     pub last_used: SystemTime,
-    /// What serves it, for one that was imported: no spec says so.
-    pub imported: Option<Vec<ImportedService>>,
+    /// What serves it, for one that the store has by itself: no spec says so.
+    pub services: Option<Vec<StoredService>>,
+    /// Whether it is one that was committed.
+    pub committed: bool,
 }
 
-/// A service of an imported snapshot, as its spec had it elsewhere.
+/// A service of a snapshot that the store has by itself, as its spec had it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ImportedService {
+pub struct StoredService {
     /// Its name: `db`.
     pub name: String,
     /// The engine as a spec names it: `postgres`.
@@ -50,10 +52,10 @@ pub struct ImportedService {
 }
 
 impl SnapshotRecord {
-    /// Whether it still keeps its layers from `gc`: it was imported, or its spec file is there, or can't be
+    /// Whether it still keeps its layers from `gc`: the store has it by itself, or its spec file is there, or can't be
     /// looked at, being on a disk that is not mounted.
     pub fn is_wanted(&self) -> bool {
-        self.imported.is_some()
+        self.services.is_some()
             || !matches!(fs::metadata(&self.spec), Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory))
     }
 }
@@ -72,7 +74,7 @@ impl Store {
         spec: &Path,
         chain: &[Layer],
     ) -> Result<(), StoreError> {
-        self.record(name, spec, chain, None)
+        self.record(name, spec, chain, None, false)
     }
 
     /// Notes that the snapshot `name` was imported, is `chain`, the lowest layer first, and is served by
@@ -84,9 +86,37 @@ impl Store {
         &self,
         name: &str,
         chain: &[Layer],
-        services: Vec<ImportedService>,
+        services: Vec<StoredService>,
     ) -> Result<(), StoreError> {
-        self.record(name, Path::new(""), chain, Some(services))
+        self.record(name, Path::new(""), chain, Some(services), false)
+    }
+
+    /// As [`record_import`](Self::record_import), for a snapshot that was committed.
+    ///
+    /// # Errors
+    /// When the record can't be written.
+    pub fn record_commit(
+        &self,
+        name: &str,
+        chain: &[Layer],
+        services: Vec<StoredService>,
+    ) -> Result<(), StoreError> {
+        self.record(name, Path::new(""), chain, Some(services), true)
+    }
+
+    /// Notes that a snapshot that the store has by itself, and that is `chain`, is in use now.
+    ///
+    /// # Errors
+    /// When the record can't be written.
+    pub fn record_use(&self, record: &SnapshotRecord, chain: &[Layer]) -> Result<(), StoreError> {
+        let services = record.services.clone();
+        self.record(
+            &record.name,
+            &record.spec,
+            chain,
+            services,
+            record.committed,
+        )
     }
 
     fn record(
@@ -94,7 +124,8 @@ impl Store {
         name: &str,
         spec: &Path,
         chain: &[Layer],
-        services: Option<Vec<ImportedService>>,
+        services: Option<Vec<StoredService>>,
+        committed: bool,
     ) -> Result<(), StoreError> {
         let path = self.inner.snapshot_path(name, spec);
         let now = SystemTime::now();
@@ -106,6 +137,7 @@ impl Store {
             bytes: chain.iter().map(Layer::bytes).sum(),
             built_at: now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
             services,
+            committed,
         };
         if let Ok(there) = records::read::<SnapshotFile>(&path) {
             let fresh = std::mem::replace(&mut record.built_at, there.built_at);
@@ -128,13 +160,13 @@ impl Store {
         read(&self.inner.snapshot_path(name, spec))
     }
 
-    /// The snapshot that was imported under the name `name`.
+    /// The snapshot that the store has by itself under the name `name`: it was imported or committed.
     ///
     /// # Errors
     /// When its record can't be read.
-    pub fn imported(&self, name: &str) -> Result<Option<SnapshotRecord>, StoreError> {
+    pub fn stored(&self, name: &str) -> Result<Option<SnapshotRecord>, StoreError> {
         let record = self.snapshot(name, Path::new(""))?;
-        Ok(record.filter(|record| record.imported.is_some()))
+        Ok(record.filter(|record| record.services.is_some()))
     }
 
     /// All snapshots, ordered by spec file and name. Records that are damaged are left out with a
@@ -206,6 +238,7 @@ fn read(path: &Path) -> Result<Option<SnapshotRecord>, StoreError> {
         bytes: record.bytes,
         built_at: UNIX_EPOCH + Duration::from_secs(record.built_at),
         last_used,
-        imported: record.services,
+        services: record.services,
+        committed: record.committed,
     }))
 }

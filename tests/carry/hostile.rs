@@ -56,7 +56,7 @@ fn refused_layer(change: impl FnOnce(&mut Vec<Raw>), reason: &str) {
     let said = words(&error);
     assert!(said.contains(reason), "not {reason:?}: {said}");
     assert!(!said.contains('\x1b'), "{said:?}");
-    assert!(there.store.imported("shop").unwrap().is_none());
+    assert!(there.store.stored("shop").unwrap().is_none());
     let layers = std::fs::read_dir(there.store.layers_dir()).unwrap();
     assert_eq!(layers.count(), 1);
     // Nothing came to lie outside of the store.

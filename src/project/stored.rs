@@ -1,4 +1,4 @@
-//! Snapshots that were imported, and need no spec here.
+//! Snapshots that the store has by itself, imported or committed, and that need no spec here.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,39 +9,39 @@ use crate::container::State;
 use crate::store::Store;
 
 impl Project {
-    /// The snapshot that was imported into the store as `name`, with a project that is `folder`; `None` when there is
+    /// The snapshot that was imported into the store or committed as `name`, with a project that is `folder`; `None` when there is
     /// none. It is noted that it is in use.
     ///
     /// # Errors
     /// When its layers are gone, its engine isn't here, or the store can't be used.
-    pub fn imported(name: &str, folder: &Path) -> Result<Option<(Self, Arc<State>)>, ProjectError> {
-        Self::imported_in(open_store()?, name, folder)
+    pub fn stored(name: &str, folder: &Path) -> Result<Option<(Self, Arc<State>)>, ProjectError> {
+        Self::stored_in(open_store()?, name, folder)
     }
 
-    /// As [`Project::imported`], from this store.
+    /// As [`Project::stored`], from this store.
     ///
     /// # Errors
-    /// As [`Project::imported`].
-    pub fn imported_in(
+    /// As [`Project::stored`].
+    pub fn stored_in(
         store: Store,
         name: &str,
         folder: &Path,
     ) -> Result<Option<(Self, Arc<State>)>, ProjectError> {
-        let Some(record) = store.imported(name)? else {
+        let Some(record) = store.stored(name)? else {
             return Ok(None);
         };
         let chain = store.recorded_layers(&record)?;
         if chain.len() < record.layers.len() {
             let name = name.to_owned();
-            return Err(ProjectError::ImportGone { name });
+            return Err(ProjectError::StoredGone { name });
         }
-        let services = record.imported.unwrap_or_default();
-        let project = Self::with_store(carry::spec_of(name, &services, folder)?, store)?;
+        let services = record.services.as_deref().unwrap_or_default();
+        let project = Self::with_store(carry::spec_of(name, services, folder)?, store)?;
         let Some(snapshot) = project.spec().snapshots.first() else {
             return Ok(None);
         };
         let engines = crate::engine::for_services(&snapshot.services)?;
-        project.store().record_import(name, &chain, services)?;
+        project.store().record_use(&record, &chain)?;
         let state = State {
             snapshot: name.to_owned(),
             layers_folder: project.store().layers_dir().to_owned(),

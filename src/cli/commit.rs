@@ -1,0 +1,93 @@
+//! `cowherd commit`: a state that was reached by hand becomes a snapshot.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use cowherd::attended::{self, commit_live};
+use cowherd::container::{Order, ProjectFiles};
+use cowherd::project::{Project, open_store};
+use cowherd::sandbox::cgroup::Limits;
+use cowherd::schedule::{self, Stop};
+use cowherd::store::{KeptRecord, Store};
+use cowherd::units::format_size;
+
+use super::failure::Refusal;
+use super::output::say;
+use super::{args, meant};
+
+pub(super) fn commit(args: &args::Commit) -> anyhow::Result<ExitCode> {
+    let store = open_store()?;
+    let live = attended::containers(&store)?;
+    let kept = store.kept()?;
+    let begins = |id: &str| id.starts_with(args.container.as_str());
+    let live: Vec<&str> = live
+        .iter()
+        .map(|(id, _)| id.as_str())
+        .filter(|id| begins(id))
+        .collect();
+    let kept: Vec<&KeptRecord> = kept.iter().filter(|kept| begins(&kept.id)).collect();
+    let bytes = match (live.as_slice(), kept.as_slice()) {
+        ([id], []) => attended::commit(&store, id, &args.name, args.replace)?,
+        ([], [kept]) => of_kept(kept, args)?,
+        ([], []) => return Err(unknown(&store, &args.container)?.into()),
+        _ => {
+            return Err(Refusal {
+                code: 2,
+                message: format!(
+                    "can't tell which container `{}` is: several begin so",
+                    args.container
+                ),
+                hint: "write more of its name".to_owned(),
+            }
+            .into());
+        }
+    };
+    let size = format_size(bytes);
+    say(&format!(
+        "committed {} ({size}): cowherd shell -s {}\n",
+        args.name, args.name
+    ))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Commits what a test left: a container over it, frozen as a build freezes.
+fn of_kept(kept: &KeptRecord, args: &args::Commit) -> anyhow::Result<u64> {
+    let project = Project::open(Some(&kept.spec))?;
+    let state = project.kept_state(kept)?;
+    let stop = Stop::new()?;
+    let watch = schedule::watch(&stop)?;
+    let order = Order {
+        host: Arc::clone(project.on()),
+        state: Arc::clone(&state),
+        project: ProjectFiles::Unseen,
+        shown: Vec::new(),
+        shared: Vec::new(),
+        limits: Limits::default(),
+    };
+    let mut container = order.start(Some(stop.killed()))?;
+    let services = meant::services(&project, &state);
+    let name = (args.name.as_str(), args.replace);
+    let layer = commit_live(&mut container, &order, &services, name, &stop)?;
+    drop(watch);
+    Ok(layer.bytes() + kept.bytes)
+}
+
+fn unknown(store: &Store, id: &str) -> anyhow::Result<Refusal> {
+    let mut known: Vec<String> = attended::containers(store)?
+        .into_iter()
+        .map(|(id, about)| format!("{id} ({about})"))
+        .collect();
+    let kept = store.kept()?.into_iter();
+    known.extend(kept.map(|kept| format!("{} (what {} left)", kept.id, kept.test)));
+    Ok(Refusal {
+        code: 2,
+        message: format!("can't find a container `{id}`"),
+        hint: match known.is_empty() {
+            true => {
+                "none is live: start one with `cowherd shell`, and commit it from another terminal"
+                    .to_owned()
+            }
+            false => format!("there are {}", known.join(", ")),
+        },
+    })
+}
