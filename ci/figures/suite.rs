@@ -70,13 +70,13 @@ async fn taken_back() {
 "#;
 
 /// Runs on a pool that leads to a database of the test's own.
-const POOLED: &str = r#"
+const POOLED: &str = r"
 use sqlx::PgPool;
 
 async fn with_pool(pool: &PgPool) -> i64 {
     suite::orders(&mut pool.acquire().await.unwrap()).await.unwrap()
 }
-"#;
+";
 
 /// The peer at its best: the quicker strategy, connections kept, and each database dropped when its server process
 /// has surely gone, as the server waits 100 ms otherwise.
