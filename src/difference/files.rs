@@ -153,8 +153,13 @@ fn is_same(one: &Found, other: &Found) -> Result<bool, DiskError> {
     }
 }
 
-fn same_bytes(one: &Path, other: &Path) -> Result<bool, DiskError> {
+/// Whether two files have the same bytes.
+pub(super) fn same_bytes(one: &Path, other: &Path) -> Result<bool, DiskError> {
     const AT_ONCE: usize = 256 * 1024;
+    let length = |path: &Path| Ok(std::fs::metadata(path).on("read", path)?.len());
+    if length(one)? != length(other)? {
+        return Ok(false);
+    }
     let [mut first, mut second] = [vec![0; AT_ONCE], vec![0; AT_ONCE]];
     let mut one_file = File::open(one).on("read", one)?;
     let mut other_file = File::open(other).on("read", other)?;

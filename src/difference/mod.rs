@@ -15,6 +15,8 @@
 //!  after  ── ORDER BY key ──▶ row ┘
 //! ```
 //!
+//! A large table of a server is not read where its files are the same on both sides and can mean nothing else.
+//!
 //! Values are compared as the database writes them: `1.0` and `1.00` are different values of a `numeric`, as are
 //! two texts of one `json`.
 
@@ -27,6 +29,7 @@ mod psql;
 mod rows;
 mod schema;
 mod side;
+mod stored;
 pub mod words;
 
 pub use error::DifferenceError;

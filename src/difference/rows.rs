@@ -1,6 +1,6 @@
 //! The rows of two states, table by table.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
 use std::ops::ControlFlow;
 
@@ -11,6 +11,7 @@ use super::found::{
 };
 use super::merge::merge;
 use super::side::Source;
+use super::stored::same_tables;
 use super::{DifferenceError, Side};
 use crate::engine::content::{Order, Table};
 use crate::engine::postgres_content;
@@ -43,12 +44,24 @@ pub fn rows(
             });
         }
     }
+    let same = match (&mut before.source, &mut after.source) {
+        (Source::Postgres(one), Source::Postgres(other)) => {
+            same_tables((one, &before.folders), (other, &after.folders))?
+        }
+        _ => BTreeSet::new(),
+    };
     for (name, sides) in &tables {
         let named = wanted.tables.iter().any(|wanted| is_meant(wanted, name));
         if !named && !wanted.tables.is_empty() {
             continue;
         }
         let pair = Pair::new(name, sides.0.as_ref(), sides.1.as_ref());
+        if same.contains(name) {
+            if sink(Found::Table(&pair.difference)).is_break() {
+                return Ok(());
+            }
+            continue;
+        }
         if pair
             .compare(before, after, named, wanted.stopped, sink)?
             .is_break()

@@ -1,10 +1,11 @@
 //! One service of a state, opened to be read.
 
 use std::os::fd::BorrowedFd;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::DifferenceError;
 use super::psql::Psql;
+use super::stored::topmost;
 use crate::container::{Container, State};
 use crate::engine::content::{Object, Sequence, Table};
 use crate::engine::sqlite_content::Content;
@@ -15,6 +16,8 @@ use crate::migrate::script::Dialect;
 #[derive(Debug)]
 pub struct Side {
     pub(super) source: Source,
+    /// The data folders, topmost first.
+    pub(super) folders: Vec<PathBuf>,
 }
 
 /// Where it is read from.
@@ -27,6 +30,9 @@ pub(super) enum Source {
 impl Side {
     /// Opens the service of `engine`: by its server in `container`, or as a file in `folders`, the data folders that
     /// an overlay of the state has, topmost first. `None` where there are no tables to be read.
+    ///
+    /// The folders of a server must be as one left them that was stopped cleanly: a large table whose files are the
+    /// same on both sides is not read. Where that isn't known, give none.
     ///
     /// The container must live as long as the side is read. A readable `stop` ends every wait.
     ///
@@ -43,7 +49,12 @@ impl Side {
                 Source::Postgres(Psql::start(engine, container, stop)?)
             }
             (Some(Dialect::Sqlite), _, Some(file)) => {
-                Source::Sqlite(Content::open(&topmost(folders, &file)?)?)
+                let found = topmost(folders, &file).ok_or_else(|| EngineError::File {
+                    verb: "find",
+                    path: file,
+                    source: std::io::ErrorKind::NotFound.into(),
+                });
+                Source::Sqlite(Content::open(&found?)?)
             }
             (None | Some(Dialect::Mysql), ..) => return Ok(None),
             (Some(Dialect::Postgres | Dialect::Sqlite), ..) => {
@@ -53,7 +64,10 @@ impl Side {
                 });
             }
         };
-        Ok(Some(Self { source }))
+        Ok(Some(Self {
+            source,
+            folders: folders.to_vec(),
+        }))
     }
 
     /// Fails where the two have nothing to be compared by.
@@ -127,18 +141,4 @@ impl Side {
 pub fn folders(state: &State, service: &str) -> Vec<PathBuf> {
     let layers = state.layers.iter();
     layers.filter_map(|layer| layer.files(service)).collect()
-}
-
-/// The file as an overlay of these folders shows it.
-fn topmost(folders: &[PathBuf], file: &Path) -> Result<PathBuf, EngineError> {
-    let mut there = folders.iter().map(|folder| folder.join(file));
-    let found = there.find(|path| path.symlink_metadata().is_ok());
-    // A device is the mark of a file that was removed.
-    found
-        .filter(|path| path.is_file())
-        .ok_or_else(|| EngineError::File {
-            verb: "find",
-            path: file.to_owned(),
-            source: std::io::ErrorKind::NotFound.into(),
-        })
 }

@@ -44,6 +44,27 @@ WHERE c.relkind IN ('r', 'p', 'm') AND NOT c.relispartition AND c.relispopulated
     WHERE e.classid = 'pg_class'::regclass AND e.objid = c.oid AND e.deptype = 'e')
 ORDER BY 1, a.attnum";
 
+/// The files of each large table, a row for each part of it: the table, the part, what the rows' bytes mean, the file, and
+/// that of the values that are stored out of line. Bytes mean the same on both sides only where their types are PostgreSQL's
+/// own (those up to 16383, `FirstNormalObjectId`) and are not written by what other tables say, such as `regclass`; nor is
+/// anything to be said of a database with a transaction that is prepared.
+pub const STORED: &str = "
+SELECT format('%I.%I', n.nspname, c.relname), p.relid::regclass,
+  (SELECT string_agg(concat_ws(' ', a.attnum, a.attname, a.atttypid, a.atttypmod, a.attlen, a.attalign, a.attisdropped,
+        a.attmissingval), ',' ORDER BY a.attnum)
+    FROM pg_attribute a LEFT JOIN pg_type t ON t.oid = a.atttypid WHERE a.attrelid = p.relid AND a.attnum > 0
+    HAVING bool_and(a.atttypid < 16384 AND a.attgenerated IN ('', 's') AND coalesce(t.typname, '') !~ '^_?(reg|acl)')),
+  pg_relation_filepath(p.relid),
+  pg_relation_filepath((SELECT nullif(reltoastrelid, 0) FROM pg_class WHERE oid = p.relid))
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace,
+  LATERAL (SELECT c.oid AS relid WHERE c.relkind IN ('r', 'm')
+    UNION ALL SELECT relid FROM pg_partition_tree(CASE c.relkind WHEN 'p' THEN c.oid END) WHERE isleaf) p
+WHERE c.relkind IN ('r', 'p', 'm') AND NOT c.relispartition AND n.nspname !~ '^pg_'
+  AND n.nspname <> 'information_schema' AND NOT EXISTS (SELECT FROM pg_prepared_xacts)
+  AND (SELECT sum(pg_relation_size(coalesce(t.relid, c.oid))) FROM (SELECT 1) o
+    LEFT JOIN pg_partition_tree(CASE c.relkind WHEN 'p' THEN c.oid END) t ON true) > 1048576
+ORDER BY 1, p.relid::regclass::text COLLATE \"C\"";
+
 /// Each sequence with the last value that it gave.
 pub const SEQUENCES: &str = "
 SELECT format('%I.%I', schemaname, sequencename) COLLATE \"C\", last_value FROM pg_sequences
