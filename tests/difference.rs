@@ -2,6 +2,7 @@
 
 mod command;
 mod files;
+mod kept;
 mod postgres;
 mod rows;
 

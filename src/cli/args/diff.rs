@@ -7,6 +7,7 @@ use super::SpecFile;
 #[command(after_help = "Examples:\n  \
     cowherd diff shop shop-big               schema and rows\n  \
     cowherd diff shop shop-big --stat        in numbers only\n  \
+    cowherd diff 1f0a93bc                    what the test did whose state was kept by this name\n  \
     cowherd diff shop shop-big --rows --table orders --limit all\n  \
     cowherd diff shop shop-big --json | jq 'select(.event == \"row\")'\n  \
     cowherd diff shop 3f2a                   what a test changed whose state was kept\n  \
@@ -57,9 +58,10 @@ pub(in super::super) struct Diff {
     #[arg(value_name = "A")]
     pub(in super::super) before: String,
 
-    /// The snapshot that is compared, or a state that was kept.
+    /// The snapshot that is compared, or a state that was kept; a kept state alone is compared with what its test
+    /// started from.
     #[arg(value_name = "B")]
-    pub(in super::super) after: String,
+    pub(in super::super) after: Option<String>,
 }
 
 /// How many rows of a table are shown.

@@ -1,6 +1,7 @@
 //! `cowherd diff`: what differs between two snapshots.
 
 mod json;
+mod states;
 mod text;
 
 use std::io;
@@ -21,14 +22,15 @@ use cowherd::project::{Project, ProjectError};
 use cowherd::sandbox::cgroup::Limits;
 use cowherd::schedule::{self, Stop};
 
+use states::Named;
+
+use super::args;
 use super::args::Limit;
-use super::{args, meant};
 
 pub(super) fn diff(args: &args::Diff, color: ColorChoice) -> anyhow::Result<ExitCode> {
     let stop = Stop::new()?;
     let watch = schedule::watch(&stop)?;
-    let of = |name| meant::or_kept(args.spec.file.as_deref(), name, color, &stop);
-    let ((project, before), (_, after)) = (of(&args.before)?, of(&args.after)?);
+    let (project, both) = states::both(args, color, &stop)?;
     end_in_time(&stop);
     let default = !(args.rows || args.schema || args.files);
     let named = !args.table.is_empty();
@@ -51,7 +53,7 @@ pub(super) fn diff(args: &args::Diff, color: ColorChoice) -> anyhow::Result<Exit
         let mut text = text::Text::new(limit, args.stat);
         Box::new(move |told| text.told(told))
     };
-    let compared = compared.all(&project, [&before, &after], &mut output);
+    let compared = compared.all(&project, &both, &mut output);
     let differs = match (compared, stop.asked()) {
         // A reader that has gone, as `head` goes, wanted no more.
         (Err(error), None) if is_gone(&error) => true,
@@ -126,10 +128,11 @@ impl Compared<'_> {
     fn all(
         &self,
         project: &Project,
-        [before, after]: [&Arc<State>; 2],
+        both: &[Named; 2],
         output: &mut Output<'_>,
     ) -> anyhow::Result<bool> {
-        output(&Told::Begin(&before.snapshot, &after.snapshot))?;
+        output(&Told::Begin(&both[0].name, &both[1].name))?;
+        let [before, after] = both.each_ref().map(|named| &named.state);
         let mut names: Vec<&str> = Vec::new();
         for engine in before.services.iter().chain(&after.services) {
             let name = engine.place().service();
@@ -143,11 +146,8 @@ impl Compared<'_> {
             output(&Told::Service(name, names.len() == 1))?;
             let engines = [before, after].map(|state| engine(state, name));
             let [Some(one), Some(other)] = engines else {
-                let has = if engines[0].is_some() { before } else { after };
-                output(&Told::Incomparable(&format!(
-                    "only {} has it",
-                    has.snapshot
-                )))?;
+                let has = &both[usize::from(engines[0].is_none())];
+                output(&Told::Incomparable(&format!("only {} has it", has.name)))?;
                 differs = true;
                 continue;
             };
