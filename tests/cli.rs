@@ -3,6 +3,7 @@
 mod exec;
 mod help;
 mod init;
+mod keep;
 mod store;
 mod words;
 

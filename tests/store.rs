@@ -2,9 +2,11 @@
 
 mod concurrent;
 mod disk;
+mod fsck;
 mod gc;
 mod history;
 mod open;
+mod usage;
 
 use std::ffi::OsString;
 use std::fs::{self, Permissions};

@@ -25,7 +25,7 @@ pub(super) use diff::{Diff, Limit};
 pub(super) use kept::{Drop, Enter, Kept};
 pub(super) use serve::Serve;
 pub(super) use start::{Completions, Doctor, Init, Man};
-pub(super) use store::{Gc, Inspect, List};
+pub(super) use store::{Df, Fsck, Gc, Inspect, List};
 
 /// Every test gets its own copy of a prepared database.
 #[derive(Debug, Parser)]
@@ -104,6 +104,10 @@ pub(super) enum Subcommand {
     Diff(Diff),
     /// Remove the layers that no snapshot needs any more.
     Gc(Gc),
+    /// Read everything in the store, and put aside what is not as it was sealed.
+    Fsck(Fsck),
+    /// Say what takes how much room in the store.
+    Df(Df),
     /// Say what this machine allows, and what to paste for what it does not.
     Doctor(Doctor),
     /// Print the script that lets a shell complete the command line.

@@ -19,6 +19,7 @@ pub(super) fn gc(args: &args::Gc) -> anyhow::Result<ExitCode> {
     let outcome = store.gc(&GcPolicy {
         dry_run: args.dry_run,
         older_than: args.older_than,
+        max_bytes: args.max_size,
         all: args.all,
     })?;
     let (snapshots, kept) = (store.snapshots()?, store.kept()?);

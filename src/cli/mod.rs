@@ -6,12 +6,14 @@ mod cargo;
 mod cargo_runner;
 mod commit;
 mod completions;
+mod df;
 mod diff;
 mod doctor;
 mod enter;
 mod exec;
 mod export;
 mod failure;
+mod fsck;
 mod gc;
 mod import;
 mod init;
@@ -69,6 +71,8 @@ pub(crate) fn main() -> ExitCode {
         Subcommand::Import(import) => import::import(&import),
         Subcommand::Diff(diff) => diff::diff(&diff, args.color),
         Subcommand::Gc(gc) => gc::gc(&gc),
+        Subcommand::Fsck(fsck) => fsck::fsck(&fsck),
+        Subcommand::Df(df) => df::df(&df),
         Subcommand::Doctor(doctor) => doctor::doctor(&doctor),
         Subcommand::Completions(completions) => completions::completions(&completions),
         Subcommand::Man(man) => man::man(&man),

@@ -18,6 +18,9 @@ pub struct GcPolicy {
     pub dry_run: bool,
     /// Layers not used for this long go even when a snapshot reaches them.
     pub older_than: Option<Duration>,
+    /// Snapshots go, the one used longest ago first, until the layers of those that stay take at most so many bytes
+    /// on the disk.
+    pub max_bytes: Option<u64>,
     /// Every layer goes that is not in use at this moment.
     pub all: bool,
 }
@@ -125,11 +128,12 @@ impl Store {
         if policy.all {
             return Ok(wanted);
         }
-        for record in self
-            .snapshots()?
-            .into_iter()
-            .filter(SnapshotRecord::is_wanted)
-        {
+        let mut records = self.snapshots()?;
+        records.retain(SnapshotRecord::is_wanted);
+        if let Some(most) = policy.max_bytes {
+            records = self.newest(records, most)?;
+        }
+        for record in records {
             wanted.extend(record.layers);
         }
         wanted.extend(self.kept()?.into_iter().flat_map(|kept| kept.layers));
@@ -137,6 +141,26 @@ impl Store {
             wanted.retain(|digest| !self.is_older(digest, limit));
         }
         Ok(wanted)
+    }
+
+    /// The snapshots that were used last, as many as take at most `most` bytes together.
+    fn newest(
+        &self,
+        mut records: Vec<SnapshotRecord>,
+        most: u64,
+    ) -> Result<Vec<SnapshotRecord>, StoreError> {
+        let mut sizes = self.layer_sizes()?;
+        let mut left = most;
+        records.sort_by_key(|record| std::cmp::Reverse(record.last_used));
+        let mut fits = |record: &SnapshotRecord| {
+            // What snapshots share counts once.
+            let layers = record.layers.iter();
+            let more: u64 = layers.filter_map(|layer| sizes.remove(layer)).sum();
+            left.checked_sub(more).map(|less| left = less).is_some()
+        };
+        let count = records.iter().take_while(|record| fits(record)).count();
+        records.truncate(count);
+        Ok(records)
     }
 
     /// Takes from `locked` every layer that a layer which stays lies on. Built anew, it might be
@@ -262,7 +286,7 @@ impl Store {
     }
 }
 
-fn names(folder: &Path) -> Result<Vec<String>, StoreError> {
+pub(super) fn names(folder: &Path) -> Result<Vec<String>, StoreError> {
     let mut names = Vec::new();
     for entry in fs::read_dir(folder).on("list", folder)? {
         names.extend(entry.on("list", folder)?.file_name().into_string());

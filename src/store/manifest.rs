@@ -120,36 +120,55 @@ impl Store {
         let folder = self.inner.layer_path(&layer.digest());
         let sealed: Vec<EntryRecord> = records::read(&folder.join("manifest.json"))?;
         let now = Manifest::of(&folder.join("files"), Reach::AsIs)?;
-        let mut was: BTreeMap<&Path, &EntryRecord> = sealed
-            .iter()
-            .map(|entry| (entry.path.as_path(), entry))
-            .collect();
-        let mut differences = Vec::new();
-        for entry in &now.entries {
-            let path = entry.path.as_path();
-            let what = match was.remove(path) {
-                None => "new".to_owned(),
-                Some(sealed) if sealed == entry => continue,
-                Some(sealed) => change(sealed, entry),
-            };
-            differences.push(Difference {
-                path: path.to_owned(),
-                what,
-            });
-        }
-        differences.extend(was.into_keys().map(|path| Difference {
+        Ok(differences(&sealed, &now, layer.parent(), &layer.digest()))
+    }
+}
+
+/// How what is there differs from what was sealed as the layer `digest` on `parent`.
+pub(super) fn differences(
+    sealed: &[EntryRecord],
+    now: &Manifest,
+    parent: Option<Digest>,
+    digest: &Digest,
+) -> Vec<Difference> {
+    let mut was: BTreeMap<&Path, &EntryRecord> = sealed
+        .iter()
+        .map(|entry| (entry.path.as_path(), entry))
+        .collect();
+    let mut differences = Vec::new();
+    for entry in &now.entries {
+        let path = entry.path.as_path();
+        let what = match was.remove(path) {
+            None => "new".to_owned(),
+            Some(sealed) if sealed == entry => continue,
+            Some(sealed) => change(sealed, entry),
+        };
+        differences.push(Difference {
             path: path.to_owned(),
-            what: "missing".to_owned(),
-        }));
-        if differences.is_empty() && now.digest(layer.parent()) != layer.digest() {
-            // Then someone edited the manifest too.
-            let what = "the digest is not the layer's name".to_owned();
-            differences.push(Difference {
-                path: PathBuf::new(),
-                what,
-            });
+            what,
+        });
+    }
+    differences.extend(was.into_keys().map(|path| Difference {
+        path: path.to_owned(),
+        what: "missing".to_owned(),
+    }));
+    if differences.is_empty() && now.digest(parent) != *digest {
+        // Then someone edited the manifest too.
+        let what = "the digest is not the layer's name".to_owned();
+        differences.push(Difference {
+            path: PathBuf::new(),
+            what,
+        });
+    }
+    differences
+}
+
+impl std::fmt::Display for Difference {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.path.as_os_str().is_empty() {
+            true => f.write_str(&self.what),
+            false => write!(f, "{}: {}", self.path.display(), self.what),
         }
-        Ok(differences)
     }
 }
 

@@ -18,6 +18,7 @@
 //!   scratch/OWNER.lock     held exclusively by one open `Store`
 //!   scratch/OWNER/N/       the private folders of that store: drafts, containers, what is being
 //!                          deleted
+//!   quarantine/            what `fsck` found damaged, as it was: layers, keys, snapshots
 //!   history.sqlite         durations and outcomes of tests; losing it loses nothing else
 //! ```
 //!
@@ -44,6 +45,9 @@
 //! [`Store::find_chain`] goes from the top down by what each layer says it lies on, so that a layer may stand for
 //! several steps.
 //!
+//! [`Store::fsck`] moves what is damaged to `quarantine`: a layer with its lock in hand, as gc does, and a key with the
+//! right to build it. It holds `gc.lock`, so what it looks at doesn't go meanwhile.
+//!
 //! *Scratch* is made only below `scratch/OWNER` and only while `OWNER.lock` is held, which the
 //! kernel gives back however a process dies. [`Store::sweep`] removes what it can lock. No
 //! process ids, no timestamps: they would be wrong across containers and clock changes.
@@ -56,6 +60,7 @@ mod chain;
 mod content;
 mod draft;
 mod error;
+mod fsck;
 mod gc;
 mod history;
 mod kept;
@@ -66,6 +71,7 @@ mod manifest;
 mod records;
 mod scratch;
 mod snapshot;
+mod usage;
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
@@ -81,6 +87,7 @@ use crate::disk::{self, Context as _, DiskError, FileLock};
 pub use content::{Sealed, SealedKind};
 pub use draft::{Draft, LayerInfo};
 pub use error::StoreError;
+pub use fsck::{Checked, Damage};
 pub use gc::{GcOutcome, GcPolicy, RemovedLayer};
 pub use history::{History, HistoryError, TestResult};
 pub use kept::{KeptLimits, KeptRecord};
@@ -91,6 +98,7 @@ pub use look::LayerFacts;
 pub use manifest::Difference;
 pub use scratch::{Scratch, Swept};
 pub use snapshot::{SnapshotRecord, StoredService};
+pub use usage::{SnapshotUsage, Usage};
 
 use scratch::Owner;
 

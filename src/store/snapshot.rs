@@ -187,7 +187,7 @@ impl Store {
 }
 
 impl Inner {
-    fn snapshot_path(&self, name: &str, spec: &Path) -> PathBuf {
+    pub(super) fn snapshot_path(&self, name: &str, spec: &Path) -> PathBuf {
         let id = Labelled::new("cowherd snapshot 1")
             .field("spec", spec.as_os_str().as_bytes())
             .field("name", name.as_bytes())

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{SpecFile, duration};
+use super::{SpecFile, duration, size};
 
 /// Lists snapshots.
 #[derive(Debug, clap::Args)]
@@ -46,7 +46,8 @@ pub(in super::super) struct Inspect {
 #[command(after_help = "Examples:\n  \
     cowherd gc --dry-run                     what would go\n  \
     cowherd gc                               what no snapshot of an existing spec needs\n  \
-    cowherd gc --older-than 30d              also what was not used for 30 days\n\n\
+    cowherd gc --older-than 30d              also what was not used for 30 days\n  \
+    cowherd gc --max-size 20G                also the snapshots used longest ago, as far as need be\n\n\
     What a running command uses always stays. What was removed is built again when it is needed.")]
 pub(in super::super) struct Gc {
     /// Say what would be removed, and remove nothing.
@@ -57,7 +58,38 @@ pub(in super::super) struct Gc {
     #[arg(long, value_name = "DURATION", value_parser = duration, conflicts_with = "all")]
     pub(in super::super) older_than: Option<Duration>,
 
+    /// Also remove snapshots, the one used longest ago first, until their layers take at most SIZE: 500M, 20G.
+    #[arg(long, value_name = "SIZE", value_parser = size, conflicts_with = "all")]
+    pub(in super::super) max_size: Option<u64>,
+
     /// Remove everything that is not in use at this moment.
     #[arg(long)]
     pub(in super::super) all: bool,
+}
+
+/// Checks the store.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    cowherd fsck                             read all, and say what is not as it was sealed\n  \
+    cowherd fsck --json | jq '.damage[].path'\n\n\
+    What is damaged is moved whole to the folder quarantine of the store, and is built again when it is needed; \
+    nothing is repaired. Remove that folder when you have seen it.\n\
+    Exit codes: 0 all is as it was sealed, 1 something is damaged.")]
+pub(in super::super) struct Fsck {
+    /// Print JSON: an object with version 1 and a list of what is damaged.
+    #[arg(long)]
+    pub(in super::super) json: bool,
+}
+
+/// Tells what takes room.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    cowherd df\n  \
+    cowherd df --json | jq .reclaimable_bytes\n\n\
+    Sizes are what is taken on the disk. OWN is what no other snapshot needs: so much comes free when the \
+    snapshot goes.")]
+pub(in super::super) struct Df {
+    /// Print JSON: an object with version 1, a list of snapshots and the sums.
+    #[arg(long)]
+    pub(in super::super) json: bool,
 }
