@@ -1,5 +1,6 @@
 //! Days on which everything goes wrong: the report says what, and nothing is left behind.
 
+mod crowd;
 mod databases;
 mod interrupts;
 mod limits;

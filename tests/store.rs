@@ -1,6 +1,7 @@
 //! The store: sealed or absent, whoever dies and whoever comes at the same moment.
 
 mod concurrent;
+mod crash;
 mod disk;
 mod fsck;
 mod gc;

@@ -162,3 +162,49 @@ fn a_store_with_no_room_at_all_is_97() {
         "{err}"
     );
 }
+
+#[test]
+fn an_import_that_does_not_fit_and_an_export_that_finds_no_room_leave_nothing() {
+    if !userns() {
+        return;
+    }
+    // Random bytes, which no compression makes smaller.
+    let big = "CREATE TABLE big (x); INSERT INTO big VALUES (randomblob(2000000));";
+    let project = one_row("sqlite", &["name: t, command: 'true'"]).file("seed.sql", big);
+    let here = "\
+COWHERD_STORE=$PWD/elsewhere cowherd export app app.tar
+cowherd import app.tar
+echo $(ls $COWHERD_STORE/layers | wc -l) layers, $(find $COWHERD_STORE/scratch -mindepth 2 | wc -l) scratch
+grow 3500k
+cowherd import app.tar
+cowherd export app $COWHERD_STORE/app.tar
+ls $COWHERD_STORE
+grow 32m
+cowherd export app $COWHERD_STORE/app.tar
+cmp app.tar $COWHERD_STORE/app.tar && echo same
+";
+    let (out, err) = on_small_store(&project, "1500k", here);
+    let lines: Vec<&str> = out.lines().collect();
+    assert!(
+        lines[0].starts_with("app.tar: 2 layers of app, "),
+        "{out}{err}"
+    );
+    assert_eq!(
+        lines[1..3],
+        ["ended with 97", "0 layers, 0 scratch"],
+        "{out}{err}"
+    );
+    assert!(lines[3].starts_with("app: 2 layers, 2 new, "), "{out}{err}");
+    assert_eq!(lines[4], "ended with 97", "{out}{err}");
+    assert!(
+        !lines.contains(&"app.tar") && lines.contains(&"layers"),
+        "{out}{err}"
+    );
+    assert_eq!(lines.last(), Some(&"same"), "{out}{err}");
+    assert!(
+        err.contains("error: can't import app.tar: it takes "),
+        "{err}"
+    );
+    assert!(err.contains("app.tar: No space left on device"), "{err}");
+    assert_eq!(err.matches("hint: ").count(), 2, "{err}");
+}

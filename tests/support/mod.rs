@@ -6,6 +6,7 @@ mod golden;
 pub(crate) mod processes;
 mod project;
 mod terminal;
+pub(crate) mod traced;
 
 use std::fs::File;
 
