@@ -2,6 +2,7 @@
 
 mod bare;
 mod cargo;
+mod carry;
 mod concurrent;
 mod fixture;
 mod machine;
@@ -56,7 +57,7 @@ struct Args {
 type Section = fn(&Fixture, &mut Table) -> anyhow::Result<()>;
 
 /// In the order of the table.
-const SECTIONS: [(&str, Section); 11] = [
+const SECTIONS: [(&str, Section); 12] = [
     ("start", postgres::start),
     ("cpu", postgres::cpu),
     ("memory", memory::memory),
@@ -68,6 +69,7 @@ const SECTIONS: [(&str, Section); 11] = [
     ("tests", concurrent::tests),
     ("cargo", cargo::cargo_tests),
     ("suite", suite::suite),
+    ("carry", carry::carrying),
 ];
 
 fn main() -> anyhow::Result<()> {
