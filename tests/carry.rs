@@ -247,7 +247,7 @@ fn what_no_import_would_take_is_not_exported() {
         refused(
             target,
             &make,
-            "a link that leads out of the database's folder",
+            "a link that may lead out of the database's folder",
         );
     }
     let layer = here.build("mark", None, |files| {

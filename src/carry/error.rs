@@ -224,8 +224,8 @@ pub enum Refusal {
         /// Its mode.
         mode: u32,
     },
-    /// A link that leads out of its service's folder.
-    #[error("the link {path:?} leads out of the database's folder, to {target:?}")]
+    /// A link that may lead out of its service's folder.
+    #[error("the link {path:?} may lead out of the database's folder, to {target:?}")]
     Link {
         /// The link.
         path: PathBuf,

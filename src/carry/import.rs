@@ -6,7 +6,7 @@ use std::io::{self, Read, Write as _};
 use std::path::Path;
 
 use super::error::{CarryError, Refusal};
-use super::image::{self, Descriptor, LayerRecord, Record, ServiceRecord};
+use super::image::{self, Blob, Descriptor, LayerRecord, Record, ServiceRecord};
 use super::shelf::Shelf;
 use super::unpack::{Fault, unpack};
 use crate::disk::{self, Context as _};
@@ -115,7 +115,7 @@ impl Importer<'_> {
         let spec =
             spec_of(name, &services, Path::new("/")).map_err(|e| Refusal::Spec(Box::new(e)))?;
         self.suits(&record, &spec)?;
-        self.fits(&record, &blobs, &shelf)?;
+        let checked = self.fits(&record, &blobs, &shelf)?;
         let mut imported = Imported {
             name: name.to_owned(),
             layers: record.layers.len(),
@@ -124,7 +124,7 @@ impl Importer<'_> {
         };
         let mut chain: Vec<Layer> = Vec::new();
         for (layer, blob) in record.layers.iter().zip(&blobs) {
-            let (sealed, new) = self.layer(layer, blob.as_ref(), chain.last(), &shelf)?;
+            let (sealed, new) = self.layer(layer, blob.as_ref(), chain.last(), &shelf, &checked)?;
             if new {
                 imported.new += 1;
                 imported.bytes += layer.bytes;
@@ -162,13 +162,14 @@ impl Importer<'_> {
     }
 
     /// Looks at everything that can be known before something is unpacked: whether all layers are here or in the
-    /// file, whether they fit on the disk, and whether each blob that is needed is what its digest says.
+    /// file, whether they fit on the disk, and whether each blob that is needed is what its digest says. Gives these
+    /// blobs.
     fn fits(
         &self,
         record: &Record,
         blobs: &[Option<Descriptor>],
         shelf: &Shelf<'_>,
-    ) -> Result<(), Fault> {
+    ) -> Result<BTreeSet<Blob>, Fault> {
         let mut bytes: u64 = 0;
         let mut needed = BTreeMap::new();
         for (layer, blob) in record.layers.iter().zip(blobs) {
@@ -198,11 +199,11 @@ impl Importer<'_> {
             }
             .into());
         }
-        for blob in needed.into_values() {
+        for blob in needed.values() {
             self.go_on()?;
             shelf.check(blob)?;
         }
-        Ok(())
+        Ok(needed.into_keys().collect())
     }
 
     /// One layer: the one that is here, or the one in the file. And whether it is new.
@@ -212,6 +213,7 @@ impl Importer<'_> {
         blob: Option<&Descriptor>,
         parent: Option<&Layer>,
         shelf: &Shelf<'_>,
+        checked: &BTreeSet<Blob>,
     ) -> Result<(Layer, bool), Fault> {
         let what = format!("import {}", self.path.display());
         let lock =
@@ -224,8 +226,11 @@ impl Importer<'_> {
         if let Some(there) = self.store.name(&lock, &digest, parent, &layer.label)? {
             return Ok((there, false));
         }
-        // It went since it was looked for, or it is here and lies on another.
+        // None, or one that was not looked at: it went since it was looked for, or is here and damaged.
         let blob = blob.ok_or(Refusal::Layer(digest))?;
+        if !checked.contains(&blob.digest) {
+            shelf.check(blob)?;
+        }
         let draft = self.store.draft(&lock)?;
         unpack(shelf.section(blob)?, layer, &draft, self.stopped)?;
         if self.identity.is_root() {

@@ -32,7 +32,7 @@
 //! 2. *Digests*: of the manifest, the configuration and every blob that is needed.
 //! 3. *Structure*: each layer is unpacked in scratch. An entry must be a folder, a file, a symbolic link or one of the
 //!    two marks, in strict order, so that none can be there twice, before its folder or below a link; no absolute path,
-//!    no `..`, no link out of the service's folder, no set-user-id, no extended attribute; never more entries or bytes
+//!    no `..`, no link that may lead out of the service's folder, no set-user-id, no extended attribute; never more entries or bytes
 //!    than were announced.
 //! 4. *Itself*: what was unpacked is sealed by the store, and only as the layer that it is said to be.
 //!
@@ -41,6 +41,7 @@
 
 mod error;
 mod export;
+mod flush;
 mod hashing;
 mod image;
 mod import;

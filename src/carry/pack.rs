@@ -37,8 +37,8 @@ pub(super) fn pack(
         .join("files");
     let (sender, receiver) = sync_channel(WAITING);
     thread::scope(|scope| {
-        let reader = scope.spawn(|| read(&root, layer, &content, Chunks::new(sender), stopped));
-        let written = squeeze(receiver, to).on("write", path);
+        let reader = scope.spawn(|| read(&root, layer, &content, Chunks::new(sender)));
+        let written = squeeze(receiver, to, path, stopped);
         let read = reader.join().expect("a reader of files doesn't panic");
         // Without one who takes what is read, reading fails too.
         let written = written?;
@@ -47,14 +47,22 @@ pub(super) fn pack(
     })
 }
 
-fn squeeze(from: Receiver<Vec<u8>>, to: &File) -> io::Result<Written> {
-    let mut squeeze = Squeeze::new(Hashing::new(to))?;
+fn squeeze(
+    from: Receiver<Vec<u8>>,
+    to: &File,
+    path: &Path,
+    stopped: &(dyn Fn() -> bool + Sync),
+) -> Result<Written, CarryError> {
+    let mut squeeze = Squeeze::new(Hashing::new(to)).on("write", path)?;
     let mut tar = Hasher::default();
     for chunk in from {
+        if stopped() {
+            return Err(CarryError::Interrupted);
+        }
         tar.update(&chunk);
-        squeeze.write_all(&chunk)?;
+        squeeze.write_all(&chunk).on("write", path)?;
     }
-    let (_, blob, size) = squeeze.finish()?.finish();
+    let (_, blob, size) = squeeze.finish().on("write", path)?.finish();
     Ok(Written {
         blob: Blob(blob),
         size,
@@ -63,18 +71,9 @@ fn squeeze(from: Receiver<Vec<u8>>, to: &File) -> io::Result<Written> {
 }
 
 /// Makes the tar: what the manifest says is there, in its order, held against the files.
-fn read(
-    root: &Path,
-    layer: &Layer,
-    content: &[Sealed],
-    to: Chunks,
-    stopped: &(dyn Fn() -> bool + Sync),
-) -> Result<(), CarryError> {
+fn read(root: &Path, layer: &Layer, content: &[Sealed], to: Chunks) -> Result<(), CarryError> {
     let mut tar = tape::Writer::new(to);
     for entry in content {
-        if stopped() {
-            return Err(CarryError::Interrupted);
-        }
         check(entry)?;
         let path = &entry.path;
         let source = root.join(path);
@@ -125,7 +124,7 @@ fn check(entry: &Sealed) -> Result<(), CarryError> {
         }
         _ if entry.mode & !MODE != 0 => "set-user-id or set-group-id",
         SealedKind::Link(target) if leads_out(&entry.path, target) => {
-            "a link that leads out of the database's folder"
+            "a link that may lead out of the database's folder"
         }
         SealedKind::Other(what) => match what.as_str() {
             "fifo" => "a fifo",

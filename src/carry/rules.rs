@@ -24,21 +24,21 @@ pub(super) fn is_plain(path: &Path) -> bool {
     parts.all(plain) && path.components().count() <= DEPTH
 }
 
-/// Whether the link at `path`, from the folder that has all services, leads out of its service's folder.
+/// Whether the link at `path`, from the folder that has all services, may lead out of its service's folder: by an
+/// absolute target, or by more `..` than it lies deep. A `..` behind a name is one too many: the name may be that of
+/// another link. So what is there leads from one place within to another, link by link.
 pub(super) fn leads_out(path: &Path, target: &Path) -> bool {
     // The service's own folder and the link's name are no way up.
     let Some(mut depth) = path.components().count().checked_sub(2) else {
         return true;
     };
+    let mut down = false;
     for part in target.components() {
         match part {
-            Component::Normal(_) => depth += 1,
             Component::CurDir => {}
-            Component::ParentDir => match depth.checked_sub(1) {
-                Some(up) => depth = up,
-                None => return true,
-            },
-            Component::RootDir | Component::Prefix(_) => return true,
+            Component::Normal(_) => down = true,
+            Component::ParentDir if depth > 0 && !down => depth -= 1,
+            Component::ParentDir | Component::RootDir | Component::Prefix(_) => return true,
         }
     }
     target.as_os_str().is_empty()

@@ -9,6 +9,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
 use super::error::{CarryError, Refusal};
+use super::flush::{Flusher, STRETCH};
 use super::image::LayerRecord;
 use super::pack::{CHUNK, WAITING};
 use super::rules::{MODE, OPAQUE, WHITEOUT, is_plain, leads_out};
@@ -99,6 +100,8 @@ fn write(
     let mut staging = Staging {
         draft,
         layer,
+        stopped,
+        flusher: Flusher::new(),
         open: Vec::new(),
         last: None,
         marked: false,
@@ -114,9 +117,7 @@ fn write(
         at: 0,
     };
     let mut rest = tape::read(chunks, most, &mut |head, content| {
-        if stopped() {
-            return Err(CarryError::Interrupted.into());
-        }
+        staging.go_on()?;
         staging.take(head, content)
     })?;
     let mut tail = Vec::new();
@@ -132,6 +133,8 @@ fn write(
 struct Staging<'a> {
     draft: &'a Draft,
     layer: &'a LayerRecord,
+    stopped: &'a (dyn Fn() -> bool + Sync),
+    flusher: Flusher,
     /// The folders that the last entry lies in, from the service's on.
     open: Vec<PathBuf>,
     last: Option<PathBuf>,
@@ -260,8 +263,9 @@ impl Staging<'_> {
             .open(target)
             .on("create", target)?;
         let mut buffer = vec![0; 128 << 10];
-        let mut left = head.size;
+        let (mut left, mut fresh) = (head.size, 0);
         while left > 0 {
+            self.go_on()?;
             let most = buffer.len().min(left as usize);
             let read = content.read(&mut buffer[..most]).map_err(Refusal::Tar)?;
             if read == 0 {
@@ -269,10 +273,22 @@ impl Staging<'_> {
             }
             io::Write::write_all(&mut file, &buffer[..read]).on("write", target)?;
             left -= read as u64;
+            fresh += read as u64;
+            if fresh >= STRETCH {
+                self.flusher.begin(&file);
+                fresh = 0;
+            }
         }
         Ok(file
             .set_permissions(Permissions::from_mode(head.mode))
             .on("write", target)?)
+    }
+
+    fn go_on(&self) -> Result<(), CarryError> {
+        match (self.stopped)() {
+            true => Err(CarryError::Interrupted),
+            false => Ok(()),
+        }
     }
 
     fn finish(self) -> Result<(), Fault> {

@@ -207,7 +207,7 @@ pub(super) struct Exec {
     #[command(flatten)]
     pub(super) spec: SpecFile,
 
-    /// The snapshot; not needed when the spec has only one.
+    /// The snapshot, or one that was imported; not needed when the spec has only one.
     #[arg(short, long, value_name = "SNAPSHOT")]
     pub(super) snapshot: Option<String>,
 
@@ -239,7 +239,7 @@ pub(super) struct Shell {
     #[command(flatten)]
     pub(super) spec: SpecFile,
 
-    /// The snapshot; not needed when the spec has only one.
+    /// The snapshot, or one that was imported; not needed when the spec has only one.
     #[arg(short, long, value_name = "SNAPSHOT")]
     pub(super) snapshot: Option<String>,
 

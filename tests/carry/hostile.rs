@@ -367,7 +367,7 @@ fn an_entry_out_of_order_is_refused() {
     );
     refused_layer(
         push(Raw::link("x", "db")),
-        "leads out of the database's folder",
+        "may lead out of the database's folder",
     );
     // Below a link that was there before.
     let through = |layer: &mut Vec<Raw>| {
@@ -384,16 +384,16 @@ fn an_entry_out_of_order_is_refused() {
 
 #[test]
 fn a_link_that_leads_out_is_refused() {
-    for target in ["/etc/passwd", "..", "../other", "sub/../../x", ""] {
+    for target in ["/etc/passwd", "..", "../other", "sub/../../x", "sub/..", ""] {
         refused_layer(
             |layer| layer.push(Raw::link("db/t", target)),
-            "leads out of the database's folder",
+            "may lead out of the database's folder",
         );
     }
     // As high as it may be, and one more.
     refused_layer(
         |layer| layer.push(Raw::link("db/sub/t", "../..")),
-        "leads out",
+        "may lead out",
     );
     refused_layer(
         |layer| layer.push(Raw::link("db/sub/t", "../shop.db")),
