@@ -44,6 +44,10 @@ fn text(usage: &Usage) -> String {
         &format_size(usage.reclaimable),
         "by `cowherd gc`: no snapshot needs it",
     ]);
+    if usage.kept > 0 {
+        let kept = format_size(usage.kept);
+        table.row(["kept", &kept, "what failed tests left: `cowherd kept`"]);
+    }
     table.row([
         "scratch",
         &format_size(usage.scratch),
@@ -91,6 +95,7 @@ fn json(usage: &Usage, store: &std::path::Path) -> Value {
         "layers": usage.layers,
         "bytes": usage.bytes,
         "reclaimable_bytes": usage.reclaimable,
+        "kept_bytes": usage.kept,
         "scratch_bytes": usage.scratch,
         "quarantine_bytes": usage.quarantine,
         "free_bytes": usage.free,

@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::gc::names;
+use super::kept;
 use super::layer::parse_key;
 use super::manifest::{Difference, Manifest, differences};
 use super::records::{self, EntryRecord, LayerRecord, SnapshotFile};
@@ -34,7 +35,7 @@ pub struct Checked {
 /// One damaged thing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Damage {
-    /// What it is, from the store's folder: `layers/DIGEST`, `keys/KEY`, `snapshots/ID.json`.
+    /// What it is, from the store's folder: `layers/DIGEST`, `keys/KEY`, `snapshots/ID.json`, `kept/ID`.
     pub path: PathBuf,
     /// The step or snapshot in words, as far as that is known.
     pub label: String,
@@ -68,6 +69,7 @@ impl Store {
             checked.unnamed += usize::from(unnamed);
         }
         self.check_snapshots(&mut checked)?;
+        self.check_kept(&mut checked)?;
         Ok(checked)
     }
 
@@ -173,6 +175,30 @@ impl Store {
                 Err(error) => (String::new(), in_words(&error)),
             };
             let path = Path::new("snapshots").join(&name);
+            self.put_aside(&path, label, vec![fault], checked)?;
+        }
+        Ok(())
+    }
+
+    fn check_kept(&self, checked: &mut Checked) -> Result<(), StoreError> {
+        let folder = self.inner.path.join("kept");
+        let mut ids = names(&folder)?;
+        ids.sort_unstable();
+        for id in ids {
+            let path = folder.join(&id);
+            let (label, fault) = match kept::read(path.clone()) {
+                Ok(record) => {
+                    let gone = record.layers.iter().find(|layer| !self.has(layer));
+                    let Some(gone) = gone else { continue };
+                    let fault =
+                        format!("it lies on the layer {}, which is not there", gone.short());
+                    (record.test, fault)
+                }
+                // Dropped meanwhile.
+                Err(_) if !path.exists() => continue,
+                Err(error) => (String::new(), in_words(&error)),
+            };
+            let path = Path::new("kept").join(&id);
             self.put_aside(&path, label, vec![fault], checked)?;
         }
         Ok(())

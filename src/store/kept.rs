@@ -214,7 +214,7 @@ impl Store {
     }
 }
 
-fn read(folder: PathBuf) -> Result<KeptRecord, StoreError> {
+pub(super) fn read(folder: PathBuf) -> Result<KeptRecord, StoreError> {
     let file: KeptFile = records::read(&folder.join("kept.json"))?;
     let digests = |list: Vec<Hex>| list.into_iter().map(|hex| hex.0).collect();
     let id = folder.file_name().unwrap_or_default();

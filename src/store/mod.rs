@@ -18,7 +18,7 @@
 //!   scratch/OWNER.lock     held exclusively by one open `Store`
 //!   scratch/OWNER/N/       the private folders of that store: drafts, containers, what is being
 //!                          deleted
-//!   quarantine/            what `fsck` found damaged, as it was: layers, keys, snapshots
+//!   quarantine/            what `fsck` found damaged, as it was: layers, keys, snapshots, kept
 //!   history.sqlite         durations and outcomes of tests; losing it loses nothing else
 //! ```
 //!

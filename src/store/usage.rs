@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use super::gc::names;
-use super::{SnapshotRecord, Store, StoreError};
+use super::{KeptRecord, SnapshotRecord, Store, StoreError};
 use crate::digest::Digest;
 use crate::disk;
 
@@ -21,6 +21,8 @@ pub struct Usage {
     pub bytes: u64,
     /// Of that, what [`gc`](Store::gc) would free: layers that no snapshot needs.
     pub reclaimable: u64,
+    /// What tests left that are kept: their output, and the layers that are needed for nothing else.
+    pub kept: u64,
     /// What running commands have in scratch, and killed ones left there.
     pub scratch: u64,
     /// What `fsck` put aside.
@@ -38,7 +40,7 @@ pub struct SnapshotUsage {
     pub record: SnapshotRecord,
     /// What its layers take.
     pub bytes: u64,
-    /// Of that, what no other snapshot needs.
+    /// Of that, what nothing else needs: no other snapshot, and nothing that a test left.
     pub own: u64,
     /// How many of its layers are gone.
     pub missing: usize,
@@ -53,10 +55,11 @@ impl Store {
     /// When the store or its file system can't be looked at.
     pub fn usage(&self) -> Result<Usage, StoreError> {
         let sizes = self.layer_sizes()?;
-        let records = self.snapshots()?;
+        let (records, kept) = (self.snapshots()?, self.kept()?);
         let mut users: BTreeMap<Digest, usize> = BTreeMap::new();
-        for record in &records {
-            for layer in record.layers.iter().collect::<BTreeSet<_>>() {
+        let chains = records.iter().map(|record| &record.layers);
+        for chain in chains.chain(kept.iter().map(|kept| &kept.layers)) {
+            for layer in chain.iter().collect::<BTreeSet<_>>() {
                 *users.entry(*layer).or_default() += 1;
             }
         }
@@ -82,6 +85,12 @@ impl Store {
                 record,
             });
         }
+        let of_kept = |record: &KeptRecord| {
+            let own = record.layers.iter().filter(|layer| !wanted.contains(layer));
+            allocated(&record.folder) + own.filter_map(|layer| sizes.get(layer)).sum::<u64>()
+        };
+        let kept_bytes = kept.iter().map(of_kept).sum();
+        wanted.extend(kept.into_iter().flat_map(|record| record.layers));
         let needless = sizes.iter().filter(|(layer, _)| !wanted.contains(layer));
         let system = disk::file_system(self.path())?;
         Ok(Usage {
@@ -89,6 +98,7 @@ impl Store {
             layers: sizes.len(),
             bytes: sizes.values().sum(),
             reclaimable: needless.map(|(_, size)| size).sum(),
+            kept: kept_bytes,
             scratch: allocated(&self.inner.path.join("scratch")),
             quarantine: allocated(&self.quarantine()),
             free: system.free,

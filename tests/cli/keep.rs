@@ -123,3 +123,28 @@ fn gc_keeps_what_was_used_last_within_a_size() {
         .code(2)
         .says("like `64MB`");
 }
+
+#[test]
+fn what_a_test_left_is_counted_and_checked() {
+    if !userns() {
+        return;
+    }
+    let spec = "version: 1\nsnapshots: { shop: { engine: sqlite, steps: [ { sql: schema.sql } ] } }\n\
+                tests: [ { name: one, snapshot: shop, command: 'false' } ]\n";
+    let project = shop().file("cowherd.yaml", spec);
+    project.run(&["run", "--keep", "failed"]).code(100);
+    project.run(&["fsck"]).code(0);
+    let usage = json(&project, &["df", "--json"], 0);
+    assert!(usage["kept_bytes"].as_u64().unwrap() > 0, "{usage}");
+    assert_eq!(usage["reclaimable_bytes"], 0);
+    // Nothing of the snapshot comes free as long as that is there.
+    assert_eq!(usage["snapshots"][0]["own_bytes"], 0);
+    assert!(project.run(&["df"]).stdout.contains("\nkept "));
+
+    let kept = fs::read_dir(project.store().join("kept")).unwrap();
+    let record = kept.flatten().next().unwrap().path().join("kept.json");
+    fs::write(record, "{").unwrap();
+    let found = project.run(&["fsck"]).code(1).stdout;
+    assert!(found.contains("\n  moved to quarantine/kept/"), "{found}");
+    project.run(&["fsck"]).code(0);
+}
