@@ -24,7 +24,7 @@ use crate::builder::{BuildError, Builder};
 use crate::container::{Host, State};
 use crate::engine::{self, Engine};
 use crate::event::{Event, Outcome, Totals};
-use crate::plan::{self, BaseStep, EngineIdentity, Plan};
+use crate::plan::{self, BaseStep, EngineIdentity, Known, Plan};
 use crate::sandbox::Identity;
 use crate::schedule::{self, KeepWhen, Stop};
 use crate::spec::{self, Service, Spec};
@@ -173,7 +173,13 @@ impl Project {
                 ));
             }
         }
-        let plan = plan::plan(&self.spec, wanted, &|service| engines.identity(service))?;
+        // What can't be read is not there; using it says why.
+        let stored = |name: &str| self.host.store.stored(name).ok().flatten();
+        let known = Known {
+            identities: &|service| engines.identity(service),
+            stored: &|name| stored(name).map(stored::chain),
+        };
+        let plan = plan::plan(&self.spec, wanted, known)?;
         Ok((plan, engines))
     }
 

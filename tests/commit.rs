@@ -242,3 +242,70 @@ fn a_container_that_is_gone_is_none() {
     assert_eq!(commit.code, 2);
     assert!(commit.stderr.contains("none is live"), "{}", commit.stderr);
 }
+
+/// The spec of [`lite`], and a snapshot on top of what is stored as `more`, with these services.
+fn upon(project: Project, services: &str) -> Project {
+    let spec = LITE.replace(
+        "tests:",
+        &format!(
+            "  base: {{ stored: more, {services} }}\n  upon: {{ from: base, steps: [ {{ sql: coat.sql }} ] }}\ntests:"
+        ),
+    );
+    project
+        .file("cowherd.yaml", spec)
+        .file("coat.sql", "INSERT INTO item VALUES ('coat');\n")
+}
+
+#[test]
+fn a_spec_builds_on_what_was_committed() {
+    if !userns() {
+        return;
+    }
+    let project = lite();
+    let commit = [
+        "exec",
+        "--commit",
+        "more",
+        "--",
+        "sh",
+        "-c",
+        &script("change.sql"),
+    ];
+    project.run(&commit).code(0);
+    let project = upon(project, "engine: sqlite, database: lite");
+    let build = project.run(&["build", "upon"]).code(0);
+    assert!(
+        build.stderr.contains("upon 2/2 sql coat.sql"),
+        "{}",
+        build.stderr
+    );
+    assert_eq!(items(&project, "upon"), "coat\nhat\nscarf\n");
+    assert_eq!(items(&project, "base"), "hat\nscarf\n");
+    let inspect = project.run(&["inspect", "upon"]).code(0).stdout;
+    assert!(inspect.contains("stored more"), "{inspect}");
+}
+
+#[test]
+fn a_stored_snapshot_that_is_not_there_or_is_served_otherwise_is_told_at_its_place() {
+    if !userns() {
+        return;
+    }
+    let project = upon(lite(), "engine: sqlite, database: lite");
+    let absent = project.run(&["build", "upon"]).code(96).stderr;
+    assert!(
+        absent.contains("cowherd.yaml:4:3: can't find a stored snapshot named `more`"),
+        "{absent}"
+    );
+    assert!(absent.contains("cowherd import"), "{absent}");
+
+    let project = lite();
+    project
+        .run(&["exec", "--commit", "more", "--", "true"])
+        .code(0);
+    let project = upon(project, "engine: sqlite, database: other");
+    let other = project.run(&["build", "upon"]).code(96).stderr;
+    assert!(
+        other.contains("write `services: { db: { engine: sqlite, database: lite"),
+        "{other}"
+    );
+}

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use cowherd::digest::Digest;
-use cowherd::plan::{BaseStep, EngineIdentity, Plan, PlanError, Work, plan, selected};
+use cowherd::plan::{BaseStep, EngineIdentity, Known, Plan, PlanError, Work, plan, selected};
 use cowherd::spec::{CommandLine, Limits, Position, Service, Snapshot, Spec, Step, StepKind};
 use tempfile::TempDir;
 
@@ -17,6 +17,16 @@ struct Project {
     root: TempDir,
     spec: Spec,
     version: &'static str,
+}
+
+/// A plan where no snapshot is stored.
+fn plan_with(
+    spec: &Spec,
+    wanted: &[&str],
+    identities: &dyn Fn(&Service) -> EngineIdentity,
+) -> Result<Plan, PlanError> {
+    let stored = &|_: &str| None;
+    plan(spec, wanted, Known { identities, stored })
 }
 
 fn service(engine: &str) -> Service {
@@ -60,6 +70,7 @@ impl Project {
         });
         self.spec.snapshots.push(Snapshot {
             name: name.into(),
+            stored: None,
             from: from.map(String::from),
             services: vec![service("postgres")],
             steps: steps.collect(),
@@ -85,7 +96,7 @@ impl Project {
     }
 
     fn try_plan(&self, wanted: &[&str]) -> Result<Plan, PlanError> {
-        plan(&self.spec, wanted, &|service| EngineIdentity {
+        plan_with(&self.spec, wanted, &|service| EngineIdentity {
             name: service.engine.clone(),
             version: self.version.into(),
             base: vec![
@@ -458,7 +469,7 @@ fn two_services_stand_in_one_chain() {
 fn an_engine_is_asked_once_for_each_service() {
     let project = shop().snapshot("big", Some("shop"), vec![sql(&["seed/9.sql"])]);
     let asked = RefCell::new(0);
-    plan(&project.spec, &["big", "shop"], &|_| {
+    plan_with(&project.spec, &["big", "shop"], &|_| {
         *asked.borrow_mut() += 1;
         EngineIdentity {
             name: "x".into(),

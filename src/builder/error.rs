@@ -51,6 +51,9 @@ pub enum StepError {
     /// Somebody writes to the files all the time.
     #[error("can't copy the database: it is being written to")]
     Busy,
+    /// A layer of a stored snapshot is gone, and nothing tells how to make it.
+    #[error("can't find its layers in the store any more")]
+    NotStored,
     /// A folder or file of the draft.
     #[error("can't prepare the layer")]
     Draft(#[source] io::Error),
@@ -65,6 +68,7 @@ impl StepError {
             Self::Store(error) => error.hint(),
             Self::Disk(error) => error.hint(),
             Self::Busy => Some("try again when no program writes to it".to_owned()),
+            Self::NotStored => Some("import or commit the snapshot again".to_owned()),
             Self::Draft(_) => None,
         };
         hint.or_else(|| self.is_for_want_of_room().then(|| ROOM.to_owned()))

@@ -59,6 +59,7 @@ impl Builder<'_> {
                 }
                 (actions, Services::Only(&step.service))
             }
+            Work::Stored => return Err(StepError::NotStored),
             Work::Command { .. } => (Vec::new(), Services::All),
         };
         let in_process = |(_, action): &(_, Action)| matches!(action, Action::InProcess(_));

@@ -50,7 +50,7 @@ impl PlannedStep {
     pub fn scripts(&self) -> &[super::Script] {
         match &self.work {
             Work::Scripts(scripts) => scripts,
-            Work::Base(_) | Work::Command { .. } => &[],
+            Work::Base(_) | Work::Stored | Work::Command { .. } => &[],
         }
     }
 

@@ -114,6 +114,20 @@ pub enum InputError {
         /// What the folder holds instead.
         neighbours: Vec<String>,
     },
+    /// A stored snapshot that isn't there.
+    #[error("can't find a stored snapshot named `{name}`")]
+    NotStored {
+        /// Its name.
+        name: String,
+    },
+    /// A stored snapshot that is served otherwise than the spec says.
+    #[error("can't start from the stored snapshot `{name}`: its services are others")]
+    OtherServices {
+        /// Its name.
+        name: String,
+        /// The name, engine and database of each of its services.
+        there: Vec<[String; 3]>,
+    },
     /// A pattern that means nothing.
     #[error("can't understand the pattern `{written}`: {reason} (character {at})")]
     Pattern {
@@ -193,6 +207,20 @@ impl InputError {
     /// What to do about it.
     pub fn hint(&self) -> Option<String> {
         match self {
+            Self::NotStored { name } => Some(format!(
+                "`cowherd import FILE` brings one here, `cowherd commit CONTAINER {name}` makes one; `cowherd list` \
+                 shows them"
+            )),
+            Self::OtherServices { there, .. } => Some(format!(
+                "write `services: {{ {} }}`",
+                there
+                    .iter()
+                    .map(|[name, engine, database]| {
+                        format!("{name}: {{ engine: {engine}, database: {database} }}")
+                    })
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            )),
             Self::Missing { neighbours, .. } | Self::NoMatch { neighbours, .. } => {
                 Some(match neighbours.as_slice() {
                     [] => "paths start in the folder of the spec".into(),

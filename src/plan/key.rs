@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use super::error::{InputError, Problem};
 use super::files::{self, Folders, name_of, normal};
 use super::sources::{Reads, Sources};
-use super::{EngineIdentity, PlannedStep, Script, Work};
+use super::{EngineIdentity, PlannedStep, Script, StoredChain, Work};
 use crate::digest::{Digest, Labelled};
 use crate::migrate::script::Dialect;
 use crate::migrate::{self, Asked};
-use crate::spec::{CommandLine, Service, Step, StepKind};
+use crate::spec::{CommandLine, Service, Snapshot, Step, StepKind};
 
 /// Raised when the meaning of a key changes: no older layer fits any more.
 const FORMAT: &[u8] = b"1";
@@ -70,6 +70,45 @@ impl<'a> Keys<'a> {
             }
         }
         chain
+    }
+
+    /// The step that a stored snapshot is, with its own keys.
+    pub(super) fn stored(
+        &mut self,
+        name: &str,
+        stored: Option<StoredChain>,
+        snapshot: &Snapshot,
+    ) -> Vec<PlannedStep> {
+        let mut fault = |error| {
+            self.problems.push(Problem {
+                position: snapshot.position,
+                error,
+            });
+            Vec::new()
+        };
+        let name = name.to_owned();
+        let Some(mut stored) = stored else {
+            return fault(InputError::NotStored { name });
+        };
+        let services = snapshot.services.iter();
+        let services = services
+            .map(|service| [&service.name, &service.engine, &service.database].map(String::clone));
+        if stored.services != services.collect::<Vec<_>>() {
+            let there = stored.services;
+            return fault(InputError::OtherServices { name, there });
+        }
+        let (Some(key), Some(service)) = (stored.keys.pop(), snapshot.services.first()) else {
+            return fault(InputError::NotStored { name });
+        };
+        vec![PlannedStep {
+            key,
+            parent: None,
+            prefixes: stored.keys,
+            service: service.name.clone(),
+            label: format!("stored {name}"),
+            work: Work::Stored,
+            position: snapshot.position,
+        }]
     }
 
     /// Adds a step of the spec to the chain. After a problem its key means nothing; no plan comes

@@ -100,6 +100,8 @@ pub struct PlannedStep {
 pub enum Work {
     /// The engine's own step of this index in [`EngineIdentity::base`].
     Base(usize),
+    /// Nothing: its layers are those of a snapshot that the store has by itself, or can't be had.
+    Stored,
     /// Runs scripts one after the other, with the spec's folder as the working folder.
     Scripts(Vec<Script>),
     /// Runs a command in the spec's folder.
@@ -128,21 +130,34 @@ pub struct Script {
     pub after: Option<String>,
 }
 
-/// Plans the snapshots named `wanted`, with all that they start from. `identities` tells which
-/// engine would run a service.
+/// A snapshot that the store has by itself, to plan upon.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredChain {
+    /// The keys of its layers, the lowest first.
+    pub keys: Vec<Digest>,
+    /// The name, engine and database of each of its services.
+    pub services: Vec<[String; 3]>,
+}
+
+/// Where [`plan`] finds out what it can't read in the spec.
+#[derive(Clone, Copy)]
+pub struct Known<'a> {
+    /// Which engine would run a service.
+    pub identities: &'a dyn Fn(&Service) -> EngineIdentity,
+    /// The snapshot of this name that the store has by itself.
+    pub stored: &'a dyn Fn(&str) -> Option<StoredChain>,
+}
+
+/// Plans the snapshots named `wanted`, with all that they start from.
 ///
 /// Files are read in full, each once, and never held in memory.
 ///
 /// # Errors
 /// When a name is not in the spec, or when files can't be found, read or understood: all of them
 /// are reported at once.
-pub fn plan(
-    spec: &Spec,
-    wanted: &[&str],
-    identities: &dyn Fn(&Service) -> EngineIdentity,
-) -> Result<Plan, PlanError> {
+pub fn plan(spec: &Spec, wanted: &[&str], known: Known<'_>) -> Result<Plan, PlanError> {
     let folder = absolute(&spec.folder);
-    let mut keys = key::Keys::new(&folder, identities);
+    let mut keys = key::Keys::new(&folder, known.identities);
     let mut snapshots: Vec<PlannedSnapshot> = Vec::new();
     for snapshot in selected(spec, wanted)? {
         let parent = snapshot
@@ -151,7 +166,13 @@ pub fn plan(
             .and_then(|from| snapshots.iter().find(|planned| planned.name == *from));
         let (mut chain, limits) = match parent {
             Some(parent) => (parent.chain.clone(), snapshot.limits.or(parent.limits)),
-            None => (keys.base(&snapshot.services), snapshot.limits),
+            None => match &snapshot.stored {
+                Some(name) => {
+                    let chain = keys.stored(name, (known.stored)(name), snapshot);
+                    (chain, snapshot.limits)
+                }
+                None => (keys.base(&snapshot.services), snapshot.limits),
+            },
         };
         for step in &snapshot.steps {
             keys.push(&mut chain, &snapshot.services, step);

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use super::{Project, ProjectError, open_store};
 use crate::carry;
 use crate::container::State;
-use crate::store::Store;
+use crate::plan::StoredChain;
+use crate::store::{SnapshotRecord, Store};
 
 impl Project {
     /// The snapshot that was imported into the store or committed as `name`, with a project that is `folder`; `None` when there is
@@ -49,5 +50,16 @@ impl Project {
             services: engines.into_iter().map(Arc::from).collect(),
         };
         Ok(Some((project, Arc::new(state))))
+    }
+}
+
+/// What a plan has to know of such a snapshot.
+pub(super) fn chain(record: SnapshotRecord) -> StoredChain {
+    let services = record.services.unwrap_or_default().into_iter();
+    StoredChain {
+        keys: record.keys,
+        services: services
+            .map(|service| [service.name, service.engine, service.database])
+            .collect(),
     }
 }

@@ -66,6 +66,7 @@ pub(super) fn check(draft: Draft, faults: &mut Faults) -> Checked {
             steps: steps.collect(),
             name: snapshot.name.value,
             from: snapshot.from.map(|from| from.value),
+            stored: snapshot.stored.map(|stored| stored.value),
             services,
             limits: origin.limits,
             position: snapshot.name.place.position,

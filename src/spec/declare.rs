@@ -170,6 +170,13 @@ impl SnapshotDeclaration {
         self.field(Location::caller(), "from", name)
     }
 
+    /// The snapshot that it starts from and that the store has by itself, imported or committed; its services are
+    /// declared here as they were there.
+    #[track_caller]
+    pub fn stored(self, name: &str) -> Self {
+        self.field(Location::caller(), "stored", name)
+    }
+
     /// Which service the steps are for that follow; needed when there are several.
     #[track_caller]
     pub fn on(mut self, service: &str) -> Self {

@@ -27,6 +27,7 @@ pub(super) struct Draft {
 pub(super) struct SnapshotDraft {
     pub(super) name: Placed<String>,
     pub(super) from: Option<Placed<String>>,
+    pub(super) stored: Option<Placed<String>>,
     /// `None` when the snapshot has its parent's, or when they couldn't be read.
     pub(super) services: Option<Vec<ServiceDraft>>,
     pub(super) steps: Vec<StepDraft>,

@@ -35,6 +35,8 @@ pub struct Snapshot {
     pub name: String,
     /// The snapshot that it starts from.
     pub from: Option<String>,
+    /// The snapshot that it starts from and that the store has by itself, imported or committed.
+    pub stored: Option<String>,
     /// Its services; those of the parent when `from` is set. The first gives `DATABASE_URL`.
     pub services: Vec<Service>,
     /// What is done to the state, in order.

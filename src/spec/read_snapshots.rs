@@ -31,6 +31,7 @@ impl Reader<'_> {
         let mut draft = SnapshotDraft {
             name: placed_key(entry),
             from: None,
+            stored: None,
             services: None,
             steps: Vec::new(),
             limits: super::Limits::default(),
@@ -46,6 +47,7 @@ impl Reader<'_> {
             "settings",
             "bin_dir",
             "from",
+            "stored",
             "steps",
             "mem_limit",
             "pids_limit",
@@ -59,8 +61,16 @@ impl Reader<'_> {
             let why = "a snapshot with `from` has the services of that snapshot";
             self.forbid(&fields, &["engine", "services"], why);
             self.forbid(&fields, &OF_A_SERVICE, why);
+            self.forbid(
+                &fields,
+                &["stored"],
+                "it starts from one snapshot or the other",
+            );
         } else {
             draft.services = self.services(&fields, entry);
+        }
+        if let Some(stored) = fields.get("stored") {
+            draft.stored = self.placed_word(&stored);
         }
         if let Some(steps) = fields.get("steps") {
             for step in self.list(&steps).unwrap_or_default() {

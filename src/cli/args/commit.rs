@@ -8,8 +8,8 @@
     cowherd commit 4c04 broken-order         the state that a failed test left\n  \
     cowherd exec --commit loaded -- ./load.sh   without asking twice\n\n\
     The databases are stopped cleanly, frozen as a build freezes them, and started again: open connections are \
-    lost. The snapshot belongs to the store, not to a spec: exec, shell, diff and export take its name, and \
-    so does from: in a spec. Of the container's name, as much is enough as makes it the only one.")]
+    lost. The snapshot belongs to the store, not to a spec: exec, shell, diff and export take its name. \
+    Of the container's name, as much is enough as makes it the only one.")]
 pub(in super::super) struct Commit {
     /// Take the name from a snapshot that has it.
     #[arg(long)]
