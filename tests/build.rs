@@ -3,6 +3,7 @@
 mod commands;
 mod dumps;
 mod failures;
+mod frozen;
 mod history;
 mod keys;
 mod looks;

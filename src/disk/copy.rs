@@ -152,6 +152,22 @@ pub(super) fn attributes(to: &Path, metadata: &Metadata) -> Result<(), DiskError
     .on("write", to)
 }
 
+/// Gives a file the epoch for its times.
+///
+/// # Errors
+/// When it is another user's.
+pub fn date_back(path: &Path) -> Result<(), DiskError> {
+    let epoch = TimeSpec::new(0, 0);
+    utimensat(
+        AT_FDCWD,
+        path,
+        &epoch,
+        &epoch,
+        UtimensatFlags::NoFollowSymlink,
+    )
+    .on("write", path)
+}
+
 /// Copies what is data in `source`, and leaves its holes as holes (`lseek(2)`, `SEEK_DATA`).
 fn copy_extents(source: &File, target: &File, length: u64) -> io::Result<()> {
     target.set_len(length)?;

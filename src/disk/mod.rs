@@ -18,7 +18,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 pub use atomic::{place, sync_directory, sync_file_system, write_atomic};
-pub use copy::{Copied, can_reflink, copy_entry, copy_tree};
+pub use copy::{Copied, can_reflink, copy_entry, copy_tree, date_back};
 pub use lock::{FileLock, LockMode, holder};
 pub use marks::{make_opaque, make_whiteout};
 pub use merge::{Below, merge_layers};

@@ -31,6 +31,7 @@ pub mod postgres_content;
 pub mod postgres_copy;
 mod postgres_explain;
 pub mod postgres_find;
+mod postgres_freeze;
 mod postgres_machine;
 pub mod postgres_script;
 mod postgres_seal;

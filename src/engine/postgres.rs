@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::postgres_explain::{explain, message};
 use super::postgres_find::{Places, Programs};
+use super::postgres_freeze::{FREEZING, freeze};
 use super::postgres_machine::machine;
 use super::postgres_script::{Facts, facts, facts_of};
 use super::postgres_seal::{prove_clean, strip};
@@ -299,12 +300,9 @@ impl Engine for Postgres {
 
     fn freeze(&self) -> Vec<Action> {
         let list = self.place.sockets().join("freeze.psql");
-        let list = list.display();
-        let script = format!(
-            "\\pset format unaligned\n\\pset tuples_only on\n{SHARED}\n{EACH_DATABASE} \\g '{list}'\n\\i '{list}'\nCHECKPOINT;\n"
-        );
         let mut exec = self.psql("postgres").arg("--file").arg("-");
-        exec.stdin = Some(script.into_bytes());
+        exec = exec.env("PGOPTIONS", FREEZING);
+        exec.stdin = Some(freeze(&list).into_bytes());
         vec![Action::Exec(exec)]
     }
 
@@ -377,23 +375,6 @@ IF EXISTS (SELECT FROM pg_class WHERE relnamespace NOT IN
   (SELECT oid FROM pg_namespace WHERE nspname ~ '^pg_' OR nspname = 'information_schema'))
 THEN RAISE EXCEPTION 'this script creates the database anew, and earlier steps have filled it';
 END IF; END$$";
-
-/// Writes a script that freezes one database after the other. A row that is not frozen makes its first reader
-/// set hint bits, which copies the file up. ANALYZE itself writes rows: the second pass freezes those, and
-/// skips every page that the first one finished.
-///
-/// A database without objects of a user's is as `initdb` froze it: to open its catalogues would only copy
-/// them into the layer. Ids from 16384 on are users' (`FirstNormalObjectId`, PostgreSQL's `transam.h`).
-const EACH_DATABASE: &str = r"SELECT '\connect ' || quote_ident(datname) || E'\n'
- || 'SELECT EXISTS (SELECT FROM pg_class WHERE oid >= 16384) OR EXISTS (SELECT FROM pg_proc WHERE oid >= 16384)'
- || ' OR EXISTS (SELECT FROM pg_namespace WHERE oid >= 16384)'
- || ' OR EXISTS (SELECT FROM pg_largeobject_metadata) AS filled \gset'
- || E'\n\\if :filled\nVACUUM (FREEZE, ANALYZE);\nVACUUM (FREEZE);\n\\endif'
- FROM pg_database WHERE datallowconn AND datname <> 'template0' ORDER BY oid";
-
-/// Freezes what all databases share: users, databases and their settings.
-const SHARED: &str = "VACUUM (FREEZE) pg_authid, pg_auth_members, pg_database, pg_db_role_setting, \
-                      pg_shdepend, pg_shdescription, pg_tablespace;";
 
 fn read_facts(script: &ScriptFile) -> Result<Facts, EngineError> {
     if let Some(text) = &script.text {

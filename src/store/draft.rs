@@ -13,7 +13,7 @@ use super::records::{self, Hex, LayerRecord};
 use super::scratch::Scratch;
 use super::{KeyLock, Layer, Store, StoreError, set_mode};
 use crate::digest::Digest;
-use crate::disk::{self, Context as _, Reach};
+use crate::disk::{self, Context as _, Kind, Reach};
 
 /// What is known of a layer beside its content.
 #[derive(Debug, Clone)]
@@ -131,6 +131,11 @@ impl Draft {
     fn seal_if(self, info: LayerInfo, expected: Option<&Digest>) -> Result<Layer, StoreError> {
         let inner = self.scratch.inner();
         let files = self.path().join("files");
+        // Whoever works on top of the layer can tell by the time what was written since.
+        disk::walk(&files, Reach::Force, &mut |entry| match entry.kind() {
+            Kind::File => disk::date_back(&entry.path),
+            _ => Ok(()),
+        })?;
         let manifest = Manifest::of(&files, Reach::Force)?;
         let parent = info.parent.as_ref().map(Layer::digest);
         let digest = manifest.digest(parent);

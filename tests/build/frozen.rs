@@ -1,0 +1,77 @@
+//! What a step of PostgreSQL leaves for its readers.
+
+use super::{app, query};
+use crate::support::{Project, postgres, userns};
+
+const TABLES: &str = "\
+CREATE TABLE large AS SELECT g AS x FROM generate_series(1, 1000) AS g;
+CREATE TABLE small AS SELECT g AS x FROM generate_series(1, 1000) AS g;
+CREATE TABLE parent (x integer);
+CREATE TABLE child () INHERITS (parent);
+CREATE TABLE whole (x integer) PARTITION BY RANGE (x);
+CREATE TABLE part PARTITION OF whole FOR VALUES FROM (0) TO (1000000);
+CREATE MATERIALIZED VIEW seen AS SELECT count(*) FROM large;
+";
+
+const CHANGES: &str = "\
+INSERT INTO small SELECT generate_series(1, 5000);
+INSERT INTO child SELECT generate_series(1, 1000);
+INSERT INTO whole SELECT generate_series(1, 1000);
+CREATE TABLE fresh AS SELECT 1 AS x;
+";
+
+/// Whether the layer with this step in its label has the file.
+fn layer_has(project: &Project, label: &str, file: &str) -> bool {
+    let ended = project.run(&["inspect", "--json"]).code(0);
+    let json: serde_json::Value = serde_json::from_str(&ended.stdout).expect("JSON");
+    let steps = json["steps"].as_array().expect("steps");
+    let step = steps.iter().find(|step| step["label"] == label);
+    let digest = step.expect("the step")["layer"].as_str().expect("a layer");
+    let files = project.store().join("layers").join(digest).join("files/db");
+    files.join(file).exists()
+}
+
+#[test]
+fn a_step_freezes_what_it_changes_and_leaves_the_rest_where_it_is() {
+    if !userns() || !postgres() {
+        return;
+    }
+    let project = app("postgres", "[ { sql: tables.sql }, { sql: changes.sql } ]")
+        .file("tables.sql", TABLES)
+        .file("changes.sql", CHANGES);
+    project.run(&["build"]).code(0);
+    let file = |table: &str| {
+        let sql = format!("SELECT pg_relation_filepath('{table}')");
+        query(&project, "postgres", &sql)
+    };
+    for (table, changed) in [
+        ("large", false),
+        ("seen", false),
+        ("small", true),
+        ("part", true),
+    ] {
+        let file = file(table);
+        assert!(layer_has(&project, "sql tables.sql", &file), "{table}");
+        assert_eq!(
+            layer_has(&project, "sql changes.sql", &file),
+            changed,
+            "{table}"
+        );
+    }
+    // A page that is not all visible, or a row that is not frozen, would be written to by its reader.
+    let unfrozen = "SELECT count(*) FROM pg_class \
+                    WHERE relkind IN ('r', 'm') AND relallvisible < relpages";
+    assert_eq!(query(&project, "postgres", unfrozen), "0");
+    let young = "SELECT string_agg(relname, ',') FROM pg_class WHERE relkind IN ('r', 'm') \
+                 AND relname IN ('small', 'child', 'part', 'fresh') AND age(relfrozenxid) > 100";
+    assert_eq!(query(&project, "postgres", young), "");
+    // The statistics are those that the whole database would have.
+    let analysed = "SELECT string_agg(DISTINCT tablename || CASE WHEN inherited THEN '*' ELSE '' END, ',') \
+                    FROM pg_stats WHERE schemaname = 'public'";
+    assert_eq!(
+        query(&project, "postgres", analysed),
+        "child,fresh,large,parent*,part,seen,small,whole*"
+    );
+    let counted = "SELECT reltuples::integer FROM pg_class WHERE relname = 'small'";
+    assert_eq!(query(&project, "postgres", counted), "6000");
+}
