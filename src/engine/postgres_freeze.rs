@@ -28,7 +28,8 @@ const SHARED: &str = "VACUUM (FREEZE) pg_authid, pg_auth_members, pg_database, p
 /// Writes a script that freezes one database after the other. ANALYZE itself writes rows, which the last VACUUM
 /// freezes. What was analysed is, with a table, all that it is a part of: their statistics cover it.
 ///
-/// A database without objects of a user's is as `initdb` froze it: to open its catalogues would only copy
+/// To connect to a database costs a copy of what each session reads, so those of which no file was changed are left
+/// alone. A database without objects of a user's is as `initdb` froze it: to open its catalogues would only copy
 /// them into the layer. Ids from 16384 on are users' (`FirstNormalObjectId`, PostgreSQL's `transam.h`).
 const EACH_DATABASE: &str = r"SELECT '\connect ' || quote_ident(datname) || $each$
 SELECT EXISTS (SELECT FROM pg_class WHERE oid >= 16384) OR EXISTS (SELECT FROM pg_proc WHERE oid >= 16384)
@@ -45,4 +46,7 @@ WITH RECURSIVE changed(oid) AS (
 SELECT 'VACUUM (FREEZE, ANALYZE) ' || string_agg(oid::regclass::text, ', ') FROM changed \gexec
 VACUUM (FREEZE) pg_class, pg_statistic, pg_statistic_ext_data;
 \endif
-$each$ FROM pg_database WHERE datallowconn AND datname <> 'template0' ORDER BY oid";
+$each$ FROM pg_database WHERE datallowconn AND datname <> 'template0' AND (
+ EXISTS (SELECT FROM pg_tablespace WHERE oid >= 16384) OR EXISTS (
+  SELECT FROM pg_ls_dir('base/' || oid) AS name, pg_stat_file('base/' || oid || '/' || name, true) AS file
+  WHERE name ~ '^[0-9]' AND file.modification > timestamptz 'epoch')) ORDER BY oid";
