@@ -26,6 +26,7 @@ pub mod architecture {
 pub mod attended;
 pub mod builder;
 pub mod cargo;
+#[cfg(feature = "carry")]
 pub mod carry;
 pub mod container;
 // It reads SQLite files in this process.

@@ -12,8 +12,8 @@ use super::unpack::{Fault, unpack};
 use crate::disk::{self, Context as _};
 use crate::engine;
 use crate::sandbox::Identity;
-use crate::spec::{self, Spec, SpecError};
-use crate::store::{Layer, LayerInfo, Store, StoredService};
+use crate::spec::Spec;
+use crate::store::{Layer, LayerInfo, Store, StoredService, spec_of};
 
 /// The longest chain that makes sense.
 const LAYERS: usize = 1_000;
@@ -328,26 +328,4 @@ fn services(record: &Record) -> Vec<StoredService> {
         settings: service.settings.clone(),
     };
     record.services.iter().map(service).collect()
-}
-
-/// The spec of a snapshot that was imported, for who works in `folder`: its services, and no steps. It is read and
-/// checked as any other.
-///
-/// # Errors
-/// Names, engines or settings that no spec may have.
-pub fn spec_of(name: &str, services: &[StoredService], folder: &Path) -> Result<Spec, SpecError> {
-    spec::declare(folder, |spec| {
-        spec.snapshot(name, |mut snapshot| {
-            for service in services {
-                snapshot = snapshot.service(&service.name, |mut declared| {
-                    declared = declared.engine(&service.engine).database(&service.database);
-                    for (name, value) in &service.settings {
-                        declared = declared.setting(name, value);
-                    }
-                    declared
-                });
-            }
-            snapshot
-        })
-    })
 }

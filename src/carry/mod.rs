@@ -54,4 +54,4 @@ mod unpack;
 
 pub use error::{CarryError, Refusal};
 pub use export::{Exported, Parcel, export};
-pub use import::{Imported, import, spec_of, spool};
+pub use import::{Imported, import, spool};

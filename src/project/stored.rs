@@ -4,10 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::{Project, ProjectError, open_store};
-use crate::carry;
 use crate::container::State;
 use crate::plan::StoredChain;
-use crate::store::{SnapshotRecord, Store};
+use crate::store::{SnapshotRecord, Store, spec_of};
 
 impl Project {
     /// The snapshot that was imported into the store or committed as `name`, with a project that is `folder`; `None` when there is
@@ -37,7 +36,7 @@ impl Project {
             return Err(ProjectError::StoredGone { name });
         }
         let services = record.services.as_deref().unwrap_or_default();
-        let project = Self::with_store(carry::spec_of(name, services, folder)?, store)?;
+        let project = Self::with_store(spec_of(name, services, folder)?, store)?;
         let Some(snapshot) = project.spec().snapshots.first() else {
             return Ok(None);
         };

@@ -71,6 +71,7 @@ mod manifest;
 mod records;
 mod scratch;
 mod snapshot;
+mod stored;
 mod usage;
 
 use std::collections::HashMap;
@@ -98,6 +99,7 @@ pub use look::LayerFacts;
 pub use manifest::Difference;
 pub use scratch::{Scratch, Swept};
 pub use snapshot::{SnapshotRecord, StoredService};
+pub use stored::spec_of;
 pub use usage::{SnapshotUsage, Usage};
 
 use scratch::Owner;
