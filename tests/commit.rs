@@ -82,6 +82,36 @@ fn what_a_command_leaves_becomes_a_snapshot() {
 }
 
 #[test]
+fn inspect_draws_what_lies_on_a_snapshot() {
+    if !userns() {
+        return;
+    }
+    let project = lite();
+    project.run(&["build"]).code(0);
+    let alone = project.run(&["inspect"]).code(0).stdout;
+    assert!(!alone.contains("lineage"), "{alone}");
+    project
+        .run(&["exec", "--commit", "more", "--", "true"])
+        .code(0);
+    project.run(&["run", "--keep", "failed"]).code(100);
+    let tree = project.run(&["inspect"]).code(0).stdout;
+    let tree = tree.split_once("lineage\n").unwrap().1;
+    let lines: Vec<&str> = tree.lines().collect();
+    assert_eq!(lines.len(), 3, "{tree}");
+    assert!(lines[0].starts_with("lite *  "), "{tree}");
+    assert!(
+        lines[1].starts_with("├─ ") && lines[2].starts_with("└─ "),
+        "{tree}"
+    );
+    assert!(
+        tree.contains("what bad left") && tree.contains("committed"),
+        "{tree}"
+    );
+    let json = project.run(&["inspect", "--json"]).code(0).stdout;
+    assert!(json.contains("\"depth\": 1"), "{json}");
+}
+
+#[test]
 fn a_command_that_fails_commits_nothing() {
     if !userns() {
         return;

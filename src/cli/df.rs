@@ -8,7 +8,7 @@ use cowherd::units::format_size;
 use serde_json::{Value, json};
 
 use super::args;
-use super::output::{Table, ago, count, say, say_json, seen_from_here, timestamp};
+use super::output::{Table, ago, count, origin, say, say_json, seen_from_here, timestamp};
 
 pub(super) fn df(args: &args::Df) -> anyhow::Result<ExitCode> {
     let store = project::open_store()?;
@@ -67,8 +67,8 @@ fn text(usage: &Usage) -> String {
 }
 
 fn spec(snapshot: &SnapshotUsage) -> String {
-    match (&snapshot.record.services, snapshot.kept) {
-        (Some(_), _) => "imported".to_owned(),
+    match (origin(&snapshot.record), snapshot.kept) {
+        (Some(origin), _) => origin.to_owned(),
         (None, true) => seen_from_here(&snapshot.record.spec),
         (None, false) => format!("{} (gone)", seen_from_here(&snapshot.record.spec)),
     }
@@ -79,7 +79,7 @@ fn json(usage: &Usage, store: &std::path::Path) -> Value {
         json!({
             "name": snapshot.record.name,
             "spec": snapshot.record.spec.to_string_lossy(),
-            "imported": snapshot.record.services.is_some(),
+            "origin": origin(&snapshot.record).unwrap_or("spec"),
             "kept": snapshot.kept,
             "bytes": snapshot.bytes,
             "own_bytes": snapshot.own,

@@ -10,6 +10,7 @@ use cowherd::store::{LayerFacts, SnapshotRecord};
 use cowherd::units::format_size;
 use serde_json::{Value, json};
 
+use super::lineage::Lineage;
 use super::output::{Table, ago, say, say_json, seen_from_here, timestamp};
 use super::{args, meant};
 
@@ -43,9 +44,17 @@ pub(super) fn inspect(args: &args::Inspect) -> anyhow::Result<ExitCode> {
             .map(AsRef::as_ref)
             .collect(),
     };
-    match args.json {
-        true => say_json(&inspected.json())?,
-        false => say(&inspected.text())?,
+    let lineage = match &inspected.record {
+        Some(record) => Some(Lineage::of(project.store(), record)?),
+        None => None,
+    };
+    if args.json {
+        let mut json = inspected.json();
+        json["lineage"] = lineage.map_or_else(|| json!([]), |lineage| lineage.json());
+        say_json(&json)?;
+    } else {
+        let lineage = lineage.map_or_else(String::new, |lineage| lineage.text());
+        say(&(inspected.text() + &lineage))?;
     }
     Ok(ExitCode::SUCCESS)
 }

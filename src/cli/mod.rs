@@ -19,6 +19,7 @@ mod import;
 mod init;
 mod inspect;
 mod kept;
+mod lineage;
 mod list;
 mod log;
 mod man;

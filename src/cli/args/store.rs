@@ -27,7 +27,8 @@ pub(in super::super) struct List {
     cowherd inspect                          the only snapshot of cowherd.yaml\n  \
     cowherd inspect shop                     why is it built anew? the first missing step tells\n\n\
     A step's key is made of the engine's version, the steps before it and every file that it reads; when \
-    it changes, the step and all that follow are built again.")]
+    it changes, the step and all that follow are built again. Below stand what the snapshot lies on and what \
+    lies on it, with what each adds.")]
 pub(in super::super) struct Inspect {
     #[command(flatten)]
     pub(in super::super) spec: SpecFile,
