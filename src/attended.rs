@@ -23,7 +23,7 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
 use serde::{Deserialize, Serialize};
 
 use crate::builder::{AtRest, Builder, StepError};
-use crate::container::{ContainerError, Ended, Host, Live, Order};
+use crate::container::{ContainerError, Ended, Live, Order};
 use crate::event;
 use crate::pool::Wire;
 use crate::sandbox::Command;
@@ -251,20 +251,12 @@ pub fn commit_live(
     (name, replace): (&str, bool),
     stop: &Stop,
 ) -> Result<Layer, CommitError> {
-    let Host {
-        store, identity, ..
-    } = &*order.host;
+    let store = &order.host.store;
     if !replace && store.stored(name)?.is_some() {
         return Err(CommitError::Taken(name.to_owned()));
     }
-    let builder = Builder {
-        store,
-        identity: *identity,
-        project: &order.host.project,
-        shown: &order.host.shown,
-        stop: Some(stop.killed()),
-        stopped: &|| stop.asked().is_some(),
-    };
+    let stopped = || stop.asked().is_some();
+    let builder = Builder::on(&order.host, stop.killed(), &stopped);
     let key = crate::store::unique_key("cowherd commit 1", name);
     let label = format!("commit {name}");
     let layer = builder.capture(container, &order.state, AtRest::Frozen, (&key, &label))?;

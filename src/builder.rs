@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::container::{ContainerError, State};
+use crate::container::{ContainerError, Host, State};
 use crate::digest::Digest;
 use crate::disk::{self, Below};
 use crate::engine::Engine;
@@ -55,6 +55,20 @@ pub struct Builder<'a> {
     pub stop: Option<BorrowedFd<'a>>,
     /// Whether the user asked to stop.
     pub stopped: &'a dyn Fn() -> bool,
+}
+
+impl<'a> Builder<'a> {
+    /// One for this host, that ends when `stop` is readable. `stopped` says whether the user asked for that.
+    pub fn on(host: &'a Host, stop: BorrowedFd<'a>, stopped: &'a dyn Fn() -> bool) -> Self {
+        Self {
+            store: &host.store,
+            identity: host.identity,
+            project: &host.project,
+            shown: &host.shown,
+            stop: Some(stop),
+            stopped,
+        }
+    }
 }
 
 impl Builder<'_> {

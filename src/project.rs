@@ -228,14 +228,7 @@ impl Project {
     ) -> Result<Vec<Prepared>, ProjectError> {
         let (plan, engines) = self.plan(wanted)?;
         let stopped = || stop.asked().is_some();
-        let builder = Builder {
-            store: &self.host.store,
-            identity: self.host.identity,
-            project: &self.host.project,
-            shown: &self.host.shown,
-            stop: Some(stop.killed()),
-            stopped: &stopped,
-        };
+        let builder = Builder::on(&self.host, stop.killed(), &stopped);
         let mut prepared = Vec::new();
         for snapshot in plan
             .snapshots

@@ -1,12 +1,10 @@
 //! `cowherd commit`: a state that was reached by hand becomes a snapshot.
 
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use cowherd::attended::{self, commit_live};
-use cowherd::container::{Order, ProjectFiles};
+use cowherd::container::Order;
 use cowherd::project::{Project, open_store};
-use cowherd::sandbox::cgroup::Limits;
 use cowherd::schedule::{self, Stop};
 use cowherd::store::{KeptRecord, Store};
 use cowherd::units::format_size;
@@ -56,14 +54,7 @@ fn of_kept(kept: &KeptRecord, args: &args::Commit) -> anyhow::Result<u64> {
     let state = project.kept_state(kept)?;
     let stop = Stop::new()?;
     let watch = schedule::watch(&stop)?;
-    let order = Order {
-        host: Arc::clone(project.on()),
-        state: Arc::clone(&state),
-        project: ProjectFiles::Unseen,
-        shown: Vec::new(),
-        shared: Vec::new(),
-        limits: Limits::default(),
-    };
+    let order = Order::unseen(project.on(), &state);
     let mut container = order.start(Some(stop.killed()))?;
     let services = meant::services(&project, &state);
     let name = (args.name.as_str(), args.replace);

@@ -69,6 +69,18 @@ impl PartialEq for Order {
 }
 
 impl Order {
+    /// A container that is there to be talked to from outside: it sees nothing of the project, and has no limits.
+    pub fn unseen(host: &Arc<Host>, state: &Arc<State>) -> Self {
+        Self {
+            host: Arc::clone(host),
+            state: Arc::clone(state),
+            project: ProjectFiles::Unseen,
+            shown: Vec::new(),
+            shared: Vec::new(),
+            limits: Limits::default(),
+        }
+    }
+
     /// Starts a container and waits until its services are ready. A readable `stop` ends the wait.
     ///
     /// # Errors

@@ -5,11 +5,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::Error;
-use crate::container::{ContainerError, Order, ProjectFiles, State};
+use crate::container::{ContainerError, Order, State};
 use crate::event::Event;
 use crate::pool::{Budget, Pool};
 use crate::project::{Project, ProjectError};
-use crate::sandbox::cgroup::Limits;
 use crate::schedule::Stop;
 use crate::spec::Spec;
 use crate::store::Scratch;
@@ -122,14 +121,7 @@ impl Here {
         let state = self.project.prepare_one(name, &stop, &mut sink)??;
         Ok(Arc::new(Built {
             frozen: frozen_file(&state),
-            order: Order {
-                host: Arc::clone(self.project.on()),
-                state,
-                project: ProjectFiles::Unseen,
-                shown: Vec::new(),
-                shared: Vec::new(),
-                limits: Limits::default(),
-            },
+            order: Order::unseen(self.project.on(), &state),
         }))
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{Case, Stop};
-use crate::container::{ContainerError, Live, Order, ProjectFiles, State};
+use crate::container::{ContainerError, Live, Order, State};
 use crate::difference::{self, DifferenceError, Only, RowsWanted, Side, TableRows, words};
 use crate::store::Layer;
 
@@ -104,12 +104,8 @@ fn tell(lines: &mut Vec<String>, prefix: &str, rows: &TableRows) {
 
 fn start(case: &Case, state: &Arc<State>, stop: &Stop) -> Result<Live, ContainerError> {
     let order = Order {
-        host: Arc::clone(&case.order.host),
-        state: Arc::clone(state),
-        project: ProjectFiles::Unseen,
-        shown: Vec::new(),
-        shared: Vec::new(),
         limits: case.order.limits,
+        ..Order::unseen(&case.order.host, state)
     };
     let mut live = order.start(Some(stop.killed()))?;
     live.let_logs_go();

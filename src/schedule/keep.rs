@@ -84,14 +84,8 @@ fn kept(
     stop: &Stop,
 ) -> Result<(KeptState, Layer), StepError> {
     let (host, keep) = (&case.order.host, &case.keep);
-    let builder = Builder {
-        store: &host.store,
-        identity: host.identity,
-        project: &host.project,
-        shown: &host.shown,
-        stop: Some(stop.killed()),
-        stopped: &|| stop.asked().is_some(),
-    };
+    let stopped = || stop.asked().is_some();
+    let builder = Builder::on(host, stop.killed(), &stopped);
     let state = &case.order.state;
     let logs = container.logs();
     let (id, key) = KeptRecord::name(&keep.test, &keep.spec);

@@ -13,13 +13,12 @@ use std::thread;
 use std::time::Duration;
 
 use clap::ColorChoice;
-use cowherd::container::{ContainerError, Live, Order, ProjectFiles, State};
+use cowherd::container::{ContainerError, Live, Order, State};
 use cowherd::difference::{
     self, DifferenceError, FilesDifference, Found, RowsWanted, SchemaDifference, Side,
 };
 use cowherd::engine::Engine;
 use cowherd::project::{Project, ProjectError};
-use cowherd::sandbox::cgroup::Limits;
 use cowherd::schedule::{self, Stop};
 
 use states::Named;
@@ -173,14 +172,7 @@ impl Compared<'_> {
     }
 
     fn start(&self, project: &Project, state: &Arc<State>) -> anyhow::Result<Live> {
-        let order = Order {
-            host: Arc::clone(project.on()),
-            state: Arc::clone(state),
-            project: ProjectFiles::Unseen,
-            shown: Vec::new(),
-            shared: Vec::new(),
-            limits: Limits::default(),
-        };
+        let order = Order::unseen(project.on(), state);
         let mut live = order.start(Some(self.stop.killed()))?;
         live.let_logs_go();
         Ok(live)

@@ -188,14 +188,7 @@ impl Text {
                     count(table.inserted + table.deleted, "row")
                 )
             });
-            let numbers = [
-                (table.inserted, "inserted"),
-                (table.updated, "updated"),
-                (table.deleted, "deleted"),
-            ];
-            let numbers = numbers.iter().filter(|(number, _)| *number > 0);
-            let numbers = numbers.map(|(number, what)| format!("{number} {what}"));
-            let numbers = only.unwrap_or_else(|| numbers.collect::<Vec<_>>().join(", "));
+            let numbers = only.unwrap_or_else(|| words::numbers(table));
             summary.row([format!("  {}", table.table), numbers]);
         }
         for sequence in &sequences {
