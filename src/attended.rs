@@ -190,10 +190,8 @@ impl Attended {
         let Ok(Some((Request::Commit { name, replace }, _))) = wire.receive() else {
             return;
         };
-        let answer = match self.commit(&name, replace, stop) {
-            Ok(layer) => Answer::Committed {
-                bytes: layer.bytes(),
-            },
+        let answer = match self.commit_meanwhile(&name, replace, stop) {
+            Ok(bytes) => Answer::Committed { bytes },
             Err(error) => Answer::Failed {
                 message: event::in_words(&error),
                 hint: error.hint(),
@@ -203,44 +201,35 @@ impl Attended {
         let _ = wire.send(&answer, &[]);
     }
 
-    /// Makes what was changed a snapshot, and has its services stopped.
+    /// Makes what was changed a snapshot, and leaves its services stopped. Gives the size of its layer in bytes.
     ///
     /// # Errors
     /// As [`commit_live`].
-    pub fn commit_at_last(
-        mut self,
+    pub fn commit(&mut self, name: &str, replace: bool, stop: &Stop) -> Result<u64, CommitError> {
+        let (container, services) = (&mut self.container, &self.services);
+        commit_live(container, &self.order, services, (name, replace), stop)
+    }
+
+    /// The same, and the services go on.
+    fn commit_meanwhile(
+        &mut self,
         name: &str,
         replace: bool,
         stop: &Stop,
-    ) -> Result<Layer, CommitError> {
-        self.commit_now(name, replace, stop)
-    }
-
-    fn commit_now(&mut self, name: &str, replace: bool, stop: &Stop) -> Result<Layer, CommitError> {
-        let services = &self.services;
-        commit_live(
-            &mut self.container,
-            &self.order,
-            services,
-            (name, replace),
-            stop,
-        )
-    }
-
-    fn commit(&mut self, name: &str, replace: bool, stop: &Stop) -> Result<Layer, CommitError> {
-        let committed = self.commit_now(name, replace, stop);
+    ) -> Result<u64, CommitError> {
+        let committed = self.commit(name, replace, stop);
         if matches!(committed, Err(CommitError::Taken(_))) {
             return committed;
         }
         let again = self.container.start_services_again(Some(stop.killed()));
-        let layer = committed?;
+        let bytes = committed?;
         again.map_err(CommitError::Again)?;
-        Ok(layer)
+        Ok(bytes)
     }
 }
 
 /// Makes what a container has changed a snapshot of its own. Its services are stopped afterwards, unless the name
-/// was taken.
+/// was taken. Gives the size of its layer in bytes.
 ///
 /// # Errors
 /// A name that is taken, services that don't stop, a full disk; the store is as before then.
@@ -250,7 +239,7 @@ pub fn commit_live(
     services: &[StoredService],
     (name, replace): (&str, bool),
     stop: &Stop,
-) -> Result<Layer, CommitError> {
+) -> Result<u64, CommitError> {
     let store = &order.host.store;
     if !replace && store.stored(name)?.is_some() {
         return Err(CommitError::Taken(name.to_owned()));
@@ -259,11 +248,9 @@ pub fn commit_live(
     let builder = Builder::on(&order.host, stop.killed(), &stopped);
     let key = crate::store::unique_key("cowherd commit 1", name);
     let label = format!("commit {name}");
-    let layer = builder.capture(container, &order.state, AtRest::Frozen, (&key, &label))?;
-    let mut chain: Vec<Layer> = order.state.layers.iter().rev().cloned().collect();
-    chain.push(layer.clone());
-    store.record_commit(name, &chain, services.to_vec())?;
-    Ok(layer)
+    let left = builder.capture(container, &order.state, AtRest::Frozen, (&key, &label))?;
+    store.record_commit(name, &left.chain(), services.to_vec())?;
+    Ok(left.layers.first().map_or(0, Layer::bytes))
 }
 
 /// The containers that somebody works in, of all processes that use the store: their names, and what they are for.

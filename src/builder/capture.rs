@@ -9,7 +9,7 @@ use crate::container::{Container, State};
 use crate::digest::Digest;
 use crate::disk::{self, Below, Kind, Reach};
 use crate::engine::Action;
-use crate::store::{Draft, Layer, LayerInfo};
+use crate::store::{Draft, LayerInfo};
 
 /// How the databases of a layer are left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,7 +25,7 @@ const TRIES: u32 = 5;
 
 impl Builder<'_> {
     /// Stops the services of a container over `state`, and makes what it has changed a layer on top of the
-    /// state's. The container's other programs go on; [`Container::start_services_again`] gives them their services
+    /// state's. Gives the state with it. The container's other programs go on; [`Container::start_services_again`] gives them their services
     /// back.
     ///
     /// # Errors
@@ -36,7 +36,7 @@ impl Builder<'_> {
         state: &State,
         rest: AtRest,
         (key, label): (&Digest, &str),
-    ) -> Result<Layer, StepError> {
+    ) -> Result<State, StepError> {
         if rest == AtRest::Frozen {
             for engine in &state.services {
                 self.freeze(container, engine)?;
@@ -64,12 +64,13 @@ impl Builder<'_> {
             }
         }
         let engine = state.services.first();
-        Ok(draft.seal(LayerInfo {
+        let layer = draft.seal(LayerInfo {
             parent: state.layers.first().cloned(),
             label: label.to_owned(),
             engine: engine.map_or("", |engine| engine.name()).to_owned(),
             engine_version: engine.map_or("", |engine| engine.version()).to_owned(),
-        })?)
+        })?;
+        Ok(state.with(layer))
     }
 }
 

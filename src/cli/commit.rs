@@ -6,7 +6,7 @@ use cowherd::attended::{self, commit_live};
 use cowherd::container::Order;
 use cowherd::project::{Project, open_store};
 use cowherd::schedule::{self, Stop};
-use cowherd::store::{KeptRecord, Store};
+use cowherd::store::KeptRecord;
 use cowherd::units::format_size;
 
 use super::failure::Refusal;
@@ -15,19 +15,15 @@ use super::{args, meant};
 
 pub(super) fn commit(args: &args::Commit) -> anyhow::Result<ExitCode> {
     let store = open_store()?;
-    let live = attended::containers(&store)?;
-    let kept = store.kept()?;
+    let (all_live, all_kept) = (attended::containers(&store)?, store.kept()?);
     let begins = |id: &str| id.starts_with(args.container.as_str());
-    let live: Vec<&str> = live
-        .iter()
-        .map(|(id, _)| id.as_str())
-        .filter(|id| begins(id))
-        .collect();
-    let kept: Vec<&KeptRecord> = kept.iter().filter(|kept| begins(&kept.id)).collect();
+    let ids = all_live.iter().map(|(id, _)| id.as_str());
+    let live: Vec<&str> = ids.filter(|id| begins(id)).collect();
+    let kept: Vec<&KeptRecord> = all_kept.iter().filter(|kept| begins(&kept.id)).collect();
     let bytes = match (live.as_slice(), kept.as_slice()) {
         ([id], []) => attended::commit(&store, id, &args.name, args.replace)?,
         ([], [kept]) => of_kept(kept, args)?,
-        ([], []) => return Err(unknown(&store, &args.container)?.into()),
+        ([], []) => return Err(unknown(&args.container, &all_live, &all_kept).into()),
         _ => {
             return Err(Refusal {
                 code: 2,
@@ -58,19 +54,17 @@ fn of_kept(kept: &KeptRecord, args: &args::Commit) -> anyhow::Result<u64> {
     let mut container = order.start(Some(stop.killed()))?;
     let services = meant::services(&project, &state);
     let name = (args.name.as_str(), args.replace);
-    let layer = commit_live(&mut container, &order, &services, name, &stop)?;
+    let bytes = commit_live(&mut container, &order, &services, name, &stop)?;
     drop(watch);
-    Ok(layer.bytes() + kept.bytes)
+    Ok(bytes + kept.bytes)
 }
 
-fn unknown(store: &Store, id: &str) -> anyhow::Result<Refusal> {
-    let mut known: Vec<String> = attended::containers(store)?
-        .into_iter()
-        .map(|(id, about)| format!("{id} ({about})"))
-        .collect();
-    let kept = store.kept()?.into_iter();
+fn unknown(id: &str, live: &[(String, String)], kept: &[KeptRecord]) -> Refusal {
+    let live = live.iter().map(|(id, about)| format!("{id} ({about})"));
+    let mut known: Vec<String> = live.collect();
+    let kept = kept.iter();
     known.extend(kept.map(|kept| format!("{} (what {} left)", kept.id, kept.test)));
-    Ok(Refusal {
+    Refusal {
         code: 2,
         message: format!("can't find a container `{id}`"),
         hint: match known.is_empty() {
@@ -80,5 +74,5 @@ fn unknown(store: &Store, id: &str) -> anyhow::Result<Refusal> {
             }
             false => format!("there are {}", known.join(", ")),
         },
-    })
+    }
 }

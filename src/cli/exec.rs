@@ -125,8 +125,7 @@ pub(super) fn in_container(
         Ended::TimedOut | Ended::Stopped => 128 + stop.asked().unwrap_or(15),
     };
     if let (0, Some((name, replace))) = (code, commit) {
-        let layer = container.commit_at_last(name, replace, stop)?;
-        let size = format_size(layer.bytes());
+        let size = format_size(container.commit(name, replace, stop)?);
         anstream::eprintln!("committed {name} ({size}): cowherd shell -s {name}");
     }
     Ok(ExitCode::from(code as u8))

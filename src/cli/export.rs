@@ -26,7 +26,7 @@ pub(super) fn export(args: &args::Export, color: ColorChoice) -> anyhow::Result<
     let (project, state) = of(&args.snapshot)?;
     let since = match &args.since {
         None => None,
-        Some(name) => Some((name.as_str(), chain(&of(name)?.1))),
+        Some(name) => Some((name.as_str(), of(name)?.1.chain())),
     };
     let since = since
         .as_ref()
@@ -57,16 +57,11 @@ fn write(
     let snapshot = snapshots.find(|snapshot| snapshot.name == state.snapshot);
     let parcel = Parcel {
         name: &state.snapshot,
-        chain: &chain(state),
+        chain: &state.chain(),
         services: snapshot.map_or(&[], |snapshot| &snapshot.services),
         engines: &state.services,
     };
     carry::export(project.store(), &parcel, since, file, path, stopped)
-}
-
-/// The layers, the lowest first.
-fn chain(state: &State) -> Vec<Layer> {
-    state.layers.iter().rev().cloned().collect()
 }
 
 fn text(args: &args::Export, exported: &Exported) -> String {

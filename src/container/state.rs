@@ -52,6 +52,19 @@ impl State {
         variables
     }
 
+    /// The layers in the order of building, the lowest first.
+    pub fn chain(&self) -> Vec<Layer> {
+        self.layers.iter().rev().cloned().collect()
+    }
+
+    /// The state that a further layer on top makes of it.
+    #[must_use]
+    pub fn with(&self, layer: Layer) -> Self {
+        let mut state = self.clone();
+        state.layers.insert(0, layer);
+        state
+    }
+
     /// The size in bytes of the largest file of the layers.
     pub fn largest_file(&self) -> u64 {
         self.layers

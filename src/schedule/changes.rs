@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use super::{Case, Stop};
 use crate::container::{ContainerError, Live, Order, State};
 use crate::difference::{self, DifferenceError, Only, RowsWanted, Side, TableRows, words};
-use crate::store::Layer;
 
 /// How many rows of a table are shown.
 const ROWS: usize = 5;
@@ -15,16 +14,14 @@ const TABLES: usize = 8;
 /// How long the comparison may take: the test's place is taken meanwhile.
 const WITHIN: Duration = Duration::from_secs(10);
 
-/// What differs between the rows of the snapshot and those of the state that the layer `left` makes of it.
+/// What differs between the rows of the snapshot and those of the state that the test left.
 pub(super) fn changes(
     case: &Case,
-    left: &Layer,
+    left: State,
     stop: &Stop,
 ) -> Result<Vec<String>, DifferenceError> {
     let before = &case.order.state;
-    let mut after = State::clone(before);
-    after.layers.insert(0, left.clone());
-    let after = Arc::new(after);
+    let after = Arc::new(left);
     let deadline = Instant::now() + WITHIN;
     let served = before
         .services

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use super::{Case, Stop};
 use crate::builder::{AtRest, Builder, StepError};
-use crate::container::Container;
+use crate::container::{Container, State};
 use crate::event::{self, Attempt, KeptState, Outcome, Output};
 use crate::pool::Handed;
 use crate::store::{KeptLimits, KeptRecord, Layer};
@@ -61,19 +61,22 @@ pub(super) fn keep(
     let kept = kept(&mut container, case, attempt, stop);
     // What is started to compare takes its place.
     drop(container);
-    let (mut state, layer) = kept.map_err(|error| event::in_words(&error))?;
-    state.changes = changes(case, &layer, stop);
-    Ok(state)
+    let (record, left) = kept.map_err(|error| event::in_words(&error))?;
+    Ok(KeptState {
+        id: record.id,
+        bytes: record.bytes,
+        changes: changes(case, left, stop),
+    })
 }
 
 #[cfg(feature = "sqlite")]
-fn changes(case: &Case, left: &Layer, stop: &Stop) -> Vec<String> {
+fn changes(case: &Case, left: State, stop: &Stop) -> Vec<String> {
     let changes = super::changes::changes(case, left, stop);
     changes.unwrap_or_else(|error| vec![format!("can't tell: {}", event::in_words(&error))])
 }
 
 #[cfg(not(feature = "sqlite"))]
-fn changes(_case: &Case, _left: &Layer, _stop: &Stop) -> Vec<String> {
+fn changes(_case: &Case, _left: State, _stop: &Stop) -> Vec<String> {
     Vec::new()
 }
 
@@ -82,7 +85,7 @@ fn kept(
     case: &Case,
     attempt: &Attempt,
     stop: &Stop,
-) -> Result<(KeptState, Layer), StepError> {
+) -> Result<(KeptRecord, State), StepError> {
     let (host, keep) = (&case.order.host, &case.keep);
     let stopped = || stop.asked().is_some();
     let builder = Builder::on(host, stop.killed(), &stopped);
@@ -90,33 +93,25 @@ fn kept(
     let logs = container.logs();
     let (id, key) = KeptRecord::name(&keep.test, &keep.spec);
     let label = format!("what {} left", keep.test);
-    let layer = builder.capture(container, state, AtRest::Stopped, (&key, &label))?;
-    let mut chain = vec![layer.clone()];
-    chain.extend(state.layers.iter().cloned());
-    chain.reverse();
-    let mut record = KeptRecord {
+    let left = builder.capture(container, state, AtRest::Stopped, (&key, &label))?;
+    let chain = left.chain();
+    let record = KeptRecord {
         id,
         test: keep.test.clone(),
         spec: keep.spec.clone(),
         snapshot: state.snapshot.clone(),
         outcome: attempt.outcome.to_string(),
-        keys: Vec::new(),
-        layers: Vec::new(),
-        bytes: 0,
+        keys: chain.iter().map(Layer::key).collect(),
+        layers: chain.iter().map(Layer::digest).collect(),
+        bytes: chain.last().map_or(0, Layer::bytes),
         environment: keep.environment.clone(),
         kept_at: SystemTime::now(),
         folder: PathBuf::new(),
     };
-    record.set_layers(&chain);
     let mut output = Printed(&attempt.output, 0);
     host.store.keep(&record, &mut output, &logs)?;
     host.store.limit_kept(&keep.limits)?;
-    let state = KeptState {
-        id: record.id,
-        bytes: record.bytes,
-        changes: Vec::new(),
-    };
-    Ok((state, layer))
+    Ok((record, left))
 }
 
 /// A test's output from its beginning.

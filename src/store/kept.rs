@@ -83,13 +83,6 @@ impl KeptRecord {
         (key.to_string()[..8].to_owned(), key)
     }
 
-    /// Fills in the layers, the lowest first.
-    pub fn set_layers(&mut self, chain: &[Layer]) {
-        self.keys = chain.iter().map(Layer::key).collect();
-        self.layers = chain.iter().map(Layer::digest).collect();
-        self.bytes = chain.last().map_or(0, Layer::bytes);
-    }
-
     /// All that the test printed.
     pub fn output(&self) -> PathBuf {
         self.folder.join("output")
