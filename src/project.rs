@@ -27,7 +27,7 @@ use crate::event::{Event, Outcome, Totals};
 use crate::plan::{self, BaseStep, EngineIdentity, Known, Plan};
 use crate::sandbox::Identity;
 use crate::schedule::{self, KeepWhen, Stop};
-use crate::spec::{self, Service, Spec};
+use crate::spec::{self, Service, Snapshot, Spec};
 use crate::store::{History, KeptLimits, KeptRecord, Store, TestResult};
 
 pub(crate) use cases::enforceable;
@@ -163,16 +163,7 @@ impl Project {
     /// # Errors
     /// An engine that isn't there, files that aren't there, an unknown name.
     pub fn plan(&self, wanted: &[&str]) -> Result<(Plan, Engines), ProjectError> {
-        let mut engines = Engines::default();
-        for snapshot in plan::selected(&self.spec, wanted)? {
-            if engines.of(&snapshot.services).is_none() {
-                let served = engine::for_services(&snapshot.services)?;
-                engines.0.push((
-                    snapshot.services.clone(),
-                    served.into_iter().map(Arc::from).collect(),
-                ));
-            }
-        }
+        let engines = Engines::for_all(&plan::selected(&self.spec, wanted)?)?;
         // What can't be read is not there; using it says why.
         let stored = |name: &str| self.host.store.stored(name).ok().flatten();
         let known = Known {
@@ -201,10 +192,11 @@ impl Project {
     /// A state that was kept, to be copied like a snapshot's.
     ///
     /// # Errors
-    /// As [`Project::plan`], and when one of its layers is gone.
+    /// An engine that isn't there, a snapshot that the spec has no more, and a layer that is gone.
     pub fn kept_state(&self, kept: &KeptRecord) -> Result<Arc<State>, ProjectError> {
-        let (plan, engines) = self.plan(&[&kept.snapshot])?;
-        let services = plan.snapshot(&kept.snapshot).map(|known| &*known.services);
+        let selected = plan::selected(&self.spec, &[&kept.snapshot])?;
+        let engines = Engines::for_all(&selected)?;
+        let services = selected.last().map(|snapshot| &*snapshot.services);
         let services = services.and_then(|services| engines.of(services));
         let mut layers = self.host.store.kept_layers(kept)?;
         layers.reverse();
@@ -238,10 +230,8 @@ impl Project {
             let services = engines.of(&snapshot.services).unwrap_or_default();
             let state = builder.build(snapshot, services, sink);
             if let Ok(state) = &state {
-                let chain: Vec<_> = state.layers.iter().rev().cloned().collect();
-                self.host
-                    .store
-                    .record_snapshot(&snapshot.name, &self.spec.file, &chain)?;
+                let (store, spec) = (&self.host.store, &self.spec.file);
+                store.record_snapshot(&snapshot.name, spec, &state.chain())?;
             }
             prepared.push((snapshot.name.clone(), state.map(Arc::new)));
         }
@@ -393,6 +383,20 @@ pub struct Engines(Vec<Served>);
 type Served = (Vec<Service>, Vec<Arc<dyn Engine>>);
 
 impl Engines {
+    fn for_all(snapshots: &[&Snapshot]) -> Result<Self, ProjectError> {
+        let mut engines = Self::default();
+        for snapshot in snapshots {
+            if engines.of(&snapshot.services).is_none() {
+                let served = engine::for_services(&snapshot.services)?;
+                engines.0.push((
+                    snapshot.services.clone(),
+                    served.into_iter().map(Arc::from).collect(),
+                ));
+            }
+        }
+        Ok(engines)
+    }
+
     /// The engines that serve these services, in their order.
     pub fn of(&self, services: &[Service]) -> Option<&[Arc<dyn Engine>]> {
         let found = self.0.iter().find(|(known, _)| known == services);

@@ -146,6 +146,19 @@ fn a_kept_state_holds_its_layers_until_it_is_dropped() {
 }
 
 #[test]
+fn a_kept_state_is_entered_whatever_became_of_the_files_of_its_steps() {
+    if !userns() {
+        return;
+    }
+    let project = lite();
+    project.run(&["run", "--keep", "failed"]);
+    std::fs::remove_file(project.folder().join("lite.sql")).unwrap();
+    let id = ids(&project).pop().unwrap();
+    let left = select(&project, &id, "SELECT name FROM item ORDER BY name;\n");
+    assert_eq!(left, "coat\nscarf\n");
+}
+
+#[test]
 fn gc_of_everything_drops_kept_states_and_says_so() {
     if !userns() {
         return;
