@@ -25,16 +25,8 @@ pub(super) fn migrations(
         found.push(migration(&folder, up, settings, history)?);
     }
     found.sort_by(|a: &Migration, b| (&a.version, &a.name).cmp(&(&b.version, &b.name)));
-    for pair in found.windows(2) {
-        if pair[0].version == pair[1].version {
-            return Err(MigrateError::Duplicate {
-                tool: Tool::Diesel,
-                version: pair[0].version.clone(),
-                first: pair[0].name.clone(),
-                second: pair[1].name.clone(),
-            });
-        }
-    }
+    let versions = found.iter().map(|file| (&file.version, &*file.name));
+    folder::each_version_once(Tool::Diesel, versions)?;
     Ok(found)
 }
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::MigrateError;
+use super::{MigrateError, Tool};
 
 /// A file below the folder.
 #[derive(Debug, Clone)]
@@ -169,4 +169,26 @@ fn plain(value: &str) -> &str {
         }
         _ => value,
     }
+}
+
+/// Refuses two files of one version; `files` are versions and names, in order.
+pub(super) fn each_version_once<'m, V: PartialEq + ToString>(
+    tool: Tool,
+    files: impl IntoIterator<Item = (V, &'m str)>,
+) -> Result<(), MigrateError> {
+    let mut last: Option<(V, &str)> = None;
+    for (version, second) in files {
+        match last {
+            Some((before, first)) if before == version => {
+                return Err(MigrateError::Duplicate {
+                    tool,
+                    version: version.to_string(),
+                    first: first.to_owned(),
+                    second: second.to_owned(),
+                });
+            }
+            _ => last = Some((version, second)),
+        }
+    }
+    Ok(())
 }

@@ -30,16 +30,8 @@ pub(super) fn migrations(
         found.push((version, migration));
     }
     found.sort_by(|a, b| (a.0, &a.1.name).cmp(&(b.0, &b.1.name)));
-    for pair in found.windows(2) {
-        if pair[0].0 == pair[1].0 {
-            return Err(MigrateError::Duplicate {
-                tool: Tool::GolangMigrate,
-                version: pair[0].0.to_string(),
-                first: pair[0].1.name.clone(),
-                second: pair[1].1.name.clone(),
-            });
-        }
-    }
+    let versions = found.iter().map(|(version, file)| (version, &*file.name));
+    folder::each_version_once(Tool::GolangMigrate, versions)?;
     Ok(found.into_iter().map(|(_, migration)| migration).collect())
 }
 

@@ -36,16 +36,10 @@ pub(super) fn migrations(
         named.push((version, name.to_owned(), file));
     }
     named.sort_by(|a, b| (a.0, &a.2.name).cmp(&(b.0, &b.2.name)));
-    for pair in named.windows(2) {
-        if pair[0].0 == pair[1].0 {
-            return Err(MigrateError::Duplicate {
-                tool: Tool::Refinery,
-                version: pair[0].0.to_string(),
-                first: pair[0].2.name.clone(),
-                second: pair[1].2.name.clone(),
-            });
-        }
-    }
+    let versions = named
+        .iter()
+        .map(|(version, _, file)| (version, &*file.name));
+    folder::each_version_once(Tool::Refinery, versions)?;
     let wide = is_wide(dir)
         || named
             .iter()
