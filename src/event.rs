@@ -8,6 +8,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use crate::cause::in_words;
+
 /// Something that happened in a run.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -138,17 +140,6 @@ pub struct KeptState {
     pub bytes: u64,
     /// Which rows the test changed, in lines for people: the first of them, with how many there are.
     pub changes: Vec<String>,
-}
-
-/// An error with all its causes, the way messages show it: `can't do this: because of that`.
-pub fn in_words(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text += &format!(": {error}");
-        cause = error.source();
-    }
-    text
 }
 
 /// A verdict on one attempt.

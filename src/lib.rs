@@ -28,6 +28,7 @@ pub mod builder;
 pub mod cargo;
 #[cfg(feature = "carry")]
 pub mod carry;
+pub mod cause;
 pub mod container;
 // It reads SQLite files in this process.
 #[cfg(feature = "sqlite")]

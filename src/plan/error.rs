@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::cause::in_words;
 use crate::migrate::MigrateError;
 use crate::migrate::script::ScriptError;
 use crate::spec::{self, Position};
@@ -77,12 +78,7 @@ impl fmt::Display for Listed<'_> {
             }
             let file = spec::seen_from_here(self.file).display();
             let Position { line, column } = position;
-            write!(f, "{file}:{line}:{column}: {error}")?;
-            let mut cause = std::error::Error::source(error);
-            while let Some(error) = cause {
-                write!(f, ": {error}")?;
-                cause = error.source();
-            }
+            write!(f, "{file}:{line}:{column}: {}", in_words(error))?;
             if let Some(excerpt) = spec::excerpt(self.file, *position) {
                 write!(f, "\n{excerpt}")?;
             }

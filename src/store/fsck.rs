@@ -11,6 +11,7 @@ use super::layer::parse_key;
 use super::manifest::{Difference, Manifest, differences};
 use super::records::{self, EntryRecord, LayerRecord, SnapshotFile};
 use super::{Store, StoreError};
+use crate::cause::in_words;
 use crate::digest::Digest;
 use crate::disk::{self, Context as _, FileLock, LockMode, Reach};
 
@@ -289,15 +290,4 @@ fn faults(
         faults.push("layer.json: its sizes are not the layer's".to_owned());
     }
     Ok(faults)
-}
-
-/// An error with its cause.
-fn in_words(error: &StoreError) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text += &format!(": {error}");
-        cause = error.source();
-    }
-    text
 }
