@@ -2,7 +2,7 @@
 
 use nix::sys::signal::Signal;
 
-use crate::support::{Project, postgres, userns};
+use crate::support::{Project, Started, postgres, userns};
 
 const LITE: &str = "version: 1
 snapshots:
@@ -49,6 +49,17 @@ fn container(project: &Project) -> String {
     let id = told.split_once("there are ").map(|(_, rest)| &rest[..8]);
     id.unwrap_or_else(|| panic!("no container: {told}"))
         .to_owned()
+}
+
+/// A container in which something was changed, and which goes on when there is a file `go`. It has the host's own files, so
+/// that the test can say when.
+fn changed(project: &Project, change: &str, then: &str) -> Started {
+    let body = format!("{change}; touch changed; until [ -e go ]; do sleep 0.05; done; {then}");
+    let mut exec = project.start(&["exec", "--host-files", "--", "sh", "-c", &body]);
+    exec.until("it has changed something", |_| {
+        project.folder().join("changed").exists()
+    });
+    exec
 }
 
 #[test]
@@ -191,22 +202,7 @@ fn a_live_container_is_committed_and_goes_on() {
     }
     let project = lite();
     project.run(&["build"]).code(0);
-    // The host's own files, so that the test can say when.
-    let mut exec = project.start(&[
-        "exec",
-        "--host-files",
-        "--",
-        "sh",
-        "-c",
-        &format!(
-            "{}; touch changed; until [ -e go ]; do sleep 0.05; done; {}",
-            script("change.sql"),
-            script("select.sql")
-        ),
-    ]);
-    exec.until("it has changed something", |_| {
-        project.folder().join("changed").exists()
-    });
+    let exec = changed(&project, &script("change.sql"), &script("select.sql"));
     let id = container(&project);
     let committed = project.run(&["commit", &id[..4], "by-hand"]).code(0);
     assert!(committed.stdout.contains("by-hand"), "{}", committed.stdout);
@@ -230,14 +226,9 @@ fn a_server_that_was_committed_answers_again() {
         "CREATE TABLE item (name text);\nINSERT INTO item VALUES ('hat');\n",
     );
     let all = "SELECT string_agg(name, ' ' ORDER BY name) FROM item";
-    let body = format!(
-        "psql -qc \"INSERT INTO item VALUES ('scarf')\"; touch changed; until [ -e go ]; do sleep 0.05; done; \
-         psql -qc \"INSERT INTO item VALUES ('coat')\"; psql -Atc \"{all}\""
-    );
-    let mut exec = project.start(&["exec", "--host-files", "--", "sh", "-c", &body]);
-    exec.until("it has changed something", |_| {
-        project.folder().join("changed").exists()
-    });
+    let change = "psql -qc \"INSERT INTO item VALUES ('scarf')\"";
+    let then = format!("psql -qc \"INSERT INTO item VALUES ('coat')\"; psql -Atc \"{all}\"");
+    let exec = changed(&project, change, &then);
     let id = container(&project);
     project.run(&["commit", &id, "by-hand"]).code(0);
     std::fs::write(project.folder().join("go"), "").unwrap();
@@ -256,15 +247,7 @@ fn a_container_that_is_gone_is_none() {
     }
     let project = lite();
     project.run(&["build"]).code(0);
-    let mut exec = project.start(&[
-        "exec",
-        "--host-files",
-        "--",
-        "sh",
-        "-c",
-        "touch there; sleep 60",
-    ]);
-    exec.until("it runs", |_| project.folder().join("there").exists());
+    let exec = changed(&project, "true", "true");
     let id = container(&project);
     exec.signal(Signal::SIGKILL);
     exec.wait();

@@ -2,10 +2,10 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 
 use cowherd::difference::{FileFacts, files};
+use cowherd::disk::{make_opaque, make_whiteout};
 
 /// Folders of layers below one that is gone at the end.
 struct Layers(tempfile::TempDir);
@@ -26,15 +26,6 @@ impl Layers {
         }
         layer
     }
-}
-
-/// Overlayfs's mark for a removed name; needs no privilege since Linux 5.8 (`mknod(2)`).
-fn whiteout(path: &Path) {
-    let done = Command::new("mknod")
-        .arg(path)
-        .args(["c", "0", "0"])
-        .status();
-    assert!(done.unwrap().success());
 }
 
 /// Each difference on a line.
@@ -98,15 +89,9 @@ fn what_a_layer_hides_is_gone() {
             ("to folder/x", "1"),
         ],
     );
-    whiteout(&upper.join("removed"));
-    whiteout(&upper.join("never there"));
-    rustix::fs::setxattr(
-        upper.join("emptied"),
-        "user.overlay.opaque",
-        b"y",
-        rustix::fs::XattrFlags::empty(),
-    )
-    .unwrap();
+    make_whiteout(&upper.join("removed")).unwrap();
+    make_whiteout(&upper.join("never there")).unwrap();
+    make_opaque(&upper.join("emptied")).unwrap();
     assert_eq!(
         told(std::slice::from_ref(&base), &[upper, base.clone()]),
         [
