@@ -310,29 +310,30 @@ pub struct ScriptFile {
 /// # Errors
 /// When the engine is unknown, its programs are not there or too old, or a setting is not possible.
 pub fn for_service(service: &Service) -> Result<Box<dyn Engine>, EngineError> {
-    on_port(service, postgres::PORT)
+    with_others(service, 0)
 }
 
 /// Sets up the engines of a snapshot's services, in order. The services share the container's network, so
-/// every further PostgreSQL gets the next port.
+/// the first of an engine gets its usual port, and every further one the next.
 ///
 /// # Errors
 /// As [`for_service`].
 pub fn for_services(services: &[Service]) -> Result<Vec<Box<dyn Engine>>, EngineError> {
-    let mut port = postgres::PORT;
-    let mut engines = Vec::with_capacity(services.len());
-    for service in services {
-        engines.push(on_port(service, port)?);
-        if service.engine == postgres::KEY {
-            port += 1;
-        }
-    }
-    Ok(engines)
+    let set_up = |(index, service): (usize, &Service)| {
+        let same = |earlier: &&Service| earlier.engine == service.engine;
+        with_others(service, services[..index].iter().filter(same).count())
+    };
+    services.iter().enumerate().map(set_up).collect()
 }
 
-fn on_port(service: &Service, port: u16) -> Result<Box<dyn Engine>, EngineError> {
+/// The engine of a service ahead of which `others` of the same engine stand.
+fn with_others(service: &Service, others: usize) -> Result<Box<dyn Engine>, EngineError> {
+    let port = |first: u16| first.saturating_add(others as u16);
     match service.engine.as_str() {
-        postgres::KEY => Ok(Box::new(postgres::Postgres::new(service, port)?)),
+        postgres::KEY => Ok(Box::new(postgres::Postgres::new(
+            service,
+            port(postgres::PORT),
+        )?)),
         #[cfg(feature = "sqlite")]
         sqlite::KEY => Ok(Box::new(sqlite::Sqlite::new(service)?)),
         #[cfg(not(feature = "sqlite"))]
