@@ -42,6 +42,14 @@ pub enum StepError {
     /// The engine: a statement that fails, a state that isn't clean.
     #[error(transparent)]
     Engine(#[from] EngineError),
+    /// The engine's server ended, or began anew, while it was asked.
+    #[error("{said}; the logs end with:\n{log}")]
+    Lost {
+        /// What the client said.
+        said: Box<EngineError>,
+        /// The last lines of the services' logs.
+        log: String,
+    },
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -65,6 +73,7 @@ impl StepError {
         let hint = match self {
             Self::Container(error) => error.hint(),
             Self::Engine(error) => error.hint(),
+            Self::Lost { said, .. } => said.hint(),
             Self::Store(error) => error.hint(),
             Self::Disk(error) => error.hint(),
             Self::Busy => Some("try again when no program writes to it".to_owned()),

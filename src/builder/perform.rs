@@ -158,7 +158,15 @@ impl Builder<'_> {
     ) -> Result<(), StepError> {
         match container.must_succeed(what, &command_of(exec), exec.stdin.as_deref(), self.stop) {
             Err(ContainerError::Command { output, .. }) => {
-                Err(engine.explain(script, &output).into())
+                let said = engine.explain(script, &output);
+                match LOST.iter().any(|words| output.contains(words)) {
+                    false => Err(said.into()),
+                    // What became of the server is for its log to say.
+                    true => Err(StepError::Lost {
+                        log: container.logs(),
+                        said: Box::new(said),
+                    }),
+                }
             }
             other => Ok(other?),
         }
@@ -207,6 +215,17 @@ impl Builder<'_> {
         Ok(())
     }
 }
+
+/// What clients say of a server that is gone or comes back: psql(1), libpq, mariadb(1), redis-cli.
+const LOST: [&str; 7] = [
+    "connection to server was lost",
+    "FATAL:  the database system is ",
+    "Connection refused",
+    "server closed the connection unexpectedly",
+    "Lost connection to ",
+    "Server has gone away",
+    "Server closed the connection",
+];
 
 /// The engine of the step's service.
 pub(super) fn service_of<'a>(

@@ -15,7 +15,7 @@ fn a_server_that_its_test_killed_is_the_tests_own_failure_and_its_last_words_are
             &format!(
                 "name: kills, command: 'psql -XAqc \"DO \\$\\$ BEGIN RAISE LOG ''a last word''; END \\$\\$\"; {kill}; psql -XAtc \"SELECT 1\"'"
             ),
-            "name: stops, command: 'kill -INT $(head -1 /run/cowherd/db/data/postmaster.pid); while psql -XAtc \"SELECT 1\"; do :; done 2> /dev/null; exit 4'",
+            "name: stops, command: 'pid=$(head -1 /run/cowherd/db/data/postmaster.pid); kill -INT $pid; while kill -0 $pid 2> /dev/null; do sleep 0.01; done; exit 4'",
             "name: next, command: 'psql -XAtc \"SELECT x FROM t\"'",
         ],
     );
