@@ -13,7 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use cowherd::engine::{Action, Address, EngineError, ScriptFile, for_service, for_services};
-use cowherd::spec::{Position, Service};
+use cowherd::spec::Service;
 
 fn service(engine: &str, database: &str, settings: &[(&str, &str)]) -> Service {
     Service {
@@ -24,8 +24,7 @@ fn service(engine: &str, database: &str, settings: &[(&str, &str)]) -> Service {
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect::<BTreeMap<_, _>>(),
-        bin_dir: None,
-        position: Position::default(),
+        ..Service::default()
     }
 }
 

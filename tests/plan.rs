@@ -34,9 +34,8 @@ fn service(engine: &str) -> Service {
         name: "db".into(),
         engine: engine.into(),
         database: "shop".into(),
-        settings: BTreeMap::new(),
-        bin_dir: None,
         position: Position { line: 3, column: 5 },
+        ..Service::default()
     }
 }
 

@@ -11,6 +11,7 @@ use std::process::{Child, ChildStderr, Command, Stdio};
 use anyhow::Context as _;
 use cowherd::container::{State, base_environment};
 use cowherd::disk::{self, Copied};
+use cowherd::engine::Ready;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use postgres::Client;
@@ -86,8 +87,11 @@ impl Bare {
         }
         let mut child = command.spawn()?;
         let mut log = BufReader::new(child.stderr.take().context("a log")?);
+        let Ready::Line(ready) = &server.ready else {
+            anyhow::bail!("a server that doesn't say when it is ready");
+        };
         let mut line = String::new();
-        while !line.contains(server.ready_line) {
+        while !line.contains(&**ready) {
             line.clear();
             if log.read_line(&mut line)? == 0 {
                 anyhow::bail!(

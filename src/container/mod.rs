@@ -11,6 +11,7 @@ mod error;
 mod forward;
 mod host;
 mod service;
+mod services;
 mod setup;
 mod state;
 mod stdio;
@@ -102,81 +103,6 @@ impl Container {
         container.start_services(setup.services, building)?;
         container.wait_until_ready(setup.stop)?;
         Ok(container)
-    }
-
-    fn start_services(
-        &mut self,
-        wanted: Services<'_>,
-        building: bool,
-    ) -> Result<(), ContainerError> {
-        let null = null()?;
-        for engine in self.state.services.clone() {
-            if !wanted.include(engine.place().service()) {
-                continue;
-            }
-            let Some(server) = engine.server(building) else {
-                continue;
-            };
-            let name = format!(
-                "{} ({} {})",
-                engine.place().service(),
-                engine.name(),
-                engine.version()
-            );
-            let (log, theirs) = pipe(self.owner).map_err(ContainerError::Writable)?;
-            let slot = self
-                .running
-                .spawn(&command_of(&server.exec), [&null, &theirs, &theirs])
-                .map_err(|source| ContainerError::Start {
-                    service: name.clone(),
-                    source,
-                })?;
-            self.services
-                .push(LiveService::new(name, slot, server, log));
-        }
-        Ok(())
-    }
-
-    fn wait_until_ready(&mut self, stop: Option<BorrowedFd<'_>>) -> Result<(), ContainerError> {
-        while let Some(deadline) = self
-            .services
-            .iter()
-            .filter(|service| !service.ready)
-            .map(LiveService::deadline)
-            .min()
-        {
-            match self.next(Some(deadline), stop)? {
-                Woken::Exited(slot, exit) => self.mourn(slot, exit)?,
-                Woken::Deadline => {
-                    let late = self.services.iter_mut().find(|service| !service.ready);
-                    let Some(late) = late else { continue };
-                    return Err(ContainerError::NotReady {
-                        service: late.name.clone(),
-                        after: late.server.ready_within,
-                        log: late.last_words(),
-                    });
-                }
-                Woken::Stopped => return Err(ContainerError::Interrupted),
-                Woken::Log => {}
-            }
-        }
-        Ok(())
-    }
-
-    /// An error when the program that ended is a service.
-    fn mourn(&mut self, slot: Slot, exit: Exit) -> Result<(), ContainerError> {
-        match self
-            .services
-            .iter_mut()
-            .find(|service| service.slot == slot)
-        {
-            None => Ok(()),
-            Some(service) => Err(ContainerError::Died {
-                service: service.name.clone(),
-                exit: error::ending(exit),
-                log: service.last_words(),
-            }),
-        }
     }
 
     /// Waits for the next thing to happen, and reads the services' logs meanwhile: a service whose
@@ -321,85 +247,11 @@ impl Container {
         self.wait(program, deadline, stop)
     }
 
-    /// The last lines of the logs of the services that have ended.
-    pub fn fallen_services(&mut self) -> Option<String> {
-        let mut text = String::new();
-        for service in &mut self.services {
-            service.read_log();
-            if service.log().is_none() {
-                let last_words = service.last_words();
-                text += &format!(
-                    "{} has ended; its last words:\n{last_words}\n",
-                    service.name
-                );
-            }
-        }
-        (!text.is_empty()).then_some(text)
-    }
-
-    /// Stops every service cleanly, as its engine wants it, and waits for it.
-    ///
-    /// # Errors
-    /// A service that doesn't stop in time or not with success.
-    pub fn stop_services(&mut self, stop: Option<BorrowedFd<'_>>) -> Result<(), ContainerError> {
-        for service in &self.services {
-            self.running
-                .signal(service.slot, service.server.stop_signal)
-                .map_err(ContainerError::Sandbox)?;
-        }
-        let deadline = Instant::now() + service::STOP_WITHIN;
-        let mut left: Vec<Slot> = self.services.iter().map(|service| service.slot).collect();
-        while !left.is_empty() {
-            match self.next(Some(deadline), stop)? {
-                Woken::Exited(slot, Exit::Code(0)) => left.retain(|known| *known != slot),
-                Woken::Exited(slot, exit) => self.mourn(slot, exit)?,
-                Woken::Log => {}
-                Woken::Deadline => {
-                    let late = self
-                        .services
-                        .iter_mut()
-                        .find(|service| left.contains(&service.slot));
-                    let Some(late) = late else { break };
-                    return Err(ContainerError::NotStopped {
-                        service: late.name.clone(),
-                        after: service::STOP_WITHIN,
-                        log: late.last_words(),
-                    });
-                }
-                Woken::Stopped => return Err(ContainerError::Interrupted),
-            }
-        }
-        self.services.clear();
-        Ok(())
-    }
-
-    /// Starts the services again that [`stop_services`](Self::stop_services) stopped, and waits until they are ready.
-    ///
-    /// # Errors
-    /// As [`Container::start`].
-    pub fn start_services_again(
-        &mut self,
-        stop: Option<BorrowedFd<'_>>,
-    ) -> Result<(), ContainerError> {
-        self.start_services(Services::All, false)?;
-        self.wait_until_ready(stop)
-    }
-
     /// Where the changes of a service's data lie, as the host reaches them while the container lives: the
     /// upper folder of its overlay.
     pub fn changes(&self, service: &str) -> Option<PathBuf> {
         let (_, changes) = self.changes.iter().find(|(name, _)| name == service)?;
         Some(self.reach(changes))
-    }
-
-    /// The last lines of the services' logs, each under the service's name.
-    pub fn logs(&mut self) -> String {
-        let mut text = String::new();
-        for service in &mut self.services {
-            let last_words = service.last_words();
-            text += &format!("{}:\n{last_words}\n", service.name);
-        }
-        text
     }
 
     /// What the container has written in its data layers so far.

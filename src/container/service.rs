@@ -3,13 +3,13 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
 use super::stdio::Tail;
-use crate::engine::Server;
-use crate::sandbox::Slot;
+use crate::engine::{Ready, Server};
+use crate::sandbox::{Exit, Slot};
 
 /// A service that was started.
 #[derive(Debug)]
@@ -32,9 +32,9 @@ impl LiveService {
         Self {
             name,
             slot,
+            ready: server.ready == Ready::Started,
             server,
             started: Instant::now(),
-            ready: false,
             log,
             open: true,
             tail: Tail::default(),
@@ -73,10 +73,13 @@ impl LiveService {
         if self.ready {
             return;
         }
+        let Ready::Line(ready) = &self.server.ready else {
+            return;
+        };
         for byte in bytes {
             if *byte == b'\n' {
                 let line = String::from_utf8_lossy(&self.line);
-                self.ready |= line.contains(self.server.ready_line);
+                self.ready |= line.contains(&**ready);
                 self.line.clear();
             } else if self.line.len() < 4096 {
                 self.line.push(*byte);
@@ -99,6 +102,17 @@ impl LiveService {
         self.started + self.server.ready_within
     }
 
+    /// Whether it ended in a way that its engine takes for a clean stop.
+    pub(super) fn ended_well(&self, exit: Exit) -> bool {
+        let signal = self.server.stop.signal;
+        let well = [
+            Exit::Code(0),
+            Exit::Signal(signal),
+            Exit::Code(128 + signal),
+        ];
+        well.contains(&exit)
+    }
+
     /// The last lines of the log.
     pub(super) fn last_words(&mut self) -> String {
         self.read_log();
@@ -107,6 +121,3 @@ impl LiveService {
         lines[lines.len().saturating_sub(20)..].join("\n")
     }
 }
-
-/// How long a service has to stop when it is asked to.
-pub(super) const STOP_WITHIN: Duration = Duration::from_secs(120);

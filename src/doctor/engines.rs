@@ -6,7 +6,7 @@ use super::{Area, Check, Facts, Remedy, Status, Way};
 use crate::engine::postgres_find::{Places, Programs};
 use crate::engine::{EngineError, for_services};
 use crate::event::in_words;
-use crate::spec::{Position, Service};
+use crate::spec::Service;
 
 /// What is there.
 pub(super) struct Found {
@@ -26,9 +26,7 @@ pub(super) fn find() -> Found {
         name: "db".to_owned(),
         engine: "sqlite".to_owned(),
         database: "db".to_owned(),
-        settings: std::collections::BTreeMap::new(),
-        bin_dir: None,
-        position: Position::default(),
+        ..Service::default()
     };
     Found {
         sqlite: for_services(&[service]).map(|engines| {

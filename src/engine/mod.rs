@@ -18,7 +18,6 @@ use std::ffi::OsString;
 use std::fmt::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::migrate::script::Dialect;
 use crate::spec::Service;
@@ -37,6 +36,7 @@ pub mod postgres_script;
 mod postgres_seal;
 mod postgres_settings;
 mod postgres_warm;
+mod server;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 #[cfg(feature = "sqlite")]
@@ -58,6 +58,7 @@ mod sqlite_script;
 mod sqlite_split;
 
 pub use error::EngineError;
+pub use server::{Endpoint, Ready, Server, Shutdown};
 pub use sqlite_copy::private_copy;
 
 /// One kind of database, set up for one service.
@@ -252,22 +253,6 @@ impl fmt::Debug for Action {
             Self::InProcess(_) => f.write_str("InProcess"),
         }
     }
-}
-
-/// A server process.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Server {
-    /// The command.
-    pub exec: Exec,
-    /// Part of the line on its standard error that says it takes connections. A connection made earlier
-    /// costs the server a process that only says *starting up*: wait for the line, then connect.
-    pub ready_line: &'static str,
-    /// The socket that then takes connections.
-    pub socket: PathBuf,
-    /// The signal for a clean stop that does not wait for clients.
-    pub stop_signal: i32,
-    /// How long it may take to be ready, on a slow machine.
-    pub ready_within: Duration,
 }
 
 /// One step on the way to an empty database.

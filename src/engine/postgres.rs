@@ -12,7 +12,10 @@ use super::postgres_script::{Facts, facts, facts_of};
 use super::postgres_seal::{prove_clean, strip};
 use super::postgres_settings::{BUILDING, FAST, Locale, Settings, initdb_args, refuse};
 use super::postgres_warm::converse;
-use super::{Action, Address, Base, Engine, EngineError, Exec, Place, ScriptFile, Server};
+use super::{
+    Action, Address, Base, Endpoint, Engine, EngineError, Exec, Place, Ready, ScriptFile, Server,
+    Shutdown,
+};
 use crate::migrate::script::Dialect;
 use crate::spec::Service;
 
@@ -234,10 +237,10 @@ impl Engine for Postgres {
         }
         Some(Server {
             exec,
-            ready_line: "database system is ready to accept connections",
-            socket: self.socket_in(&sockets),
+            ready: Ready::Line("database system is ready to accept connections".into()),
+            endpoint: Some(Endpoint::Socket(self.socket_in(&sockets))),
             // "Fast shutdown" (postgres(1)): clients are disconnected, a checkpoint is made.
-            stop_signal: SIGINT,
+            stop: Shutdown::by(SIGINT),
             ready_within: Duration::from_secs(60),
         })
     }

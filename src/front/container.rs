@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Error;
 use crate::container::{Forward, State};
-use crate::engine::{Address, Engine};
+use crate::engine::{Address, Endpoint, Engine};
 use crate::pool::Handed;
 use crate::pool::client::Client;
 use crate::pool::protocol;
@@ -144,12 +144,15 @@ impl Container {
         };
         let engine = state.services.first().ok_or(Error::NoServer)?;
         let server = engine.server(false).ok_or(Error::NoServer)?;
+        let Some(Endpoint::Socket(socket)) = server.endpoint else {
+            return Err(Error::NoServer);
+        };
         // A panic of another thread's in between leaves it as it was.
         let mut forward = forward.lock().unwrap_or_else(PoisonError::into_inner);
         let port = if let Some(forward) = &*forward {
             forward.port()
         } else {
-            let new = Forward::to(live.reach(&server.socket));
+            let new = Forward::to(live.reach(&socket));
             let new = new.map_err(|error| Error::Forward(Arc::new(error)))?;
             forward.insert(new).port()
         };

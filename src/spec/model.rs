@@ -48,7 +48,7 @@ pub struct Snapshot {
 }
 
 /// One engine instance of a snapshot.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Service {
     /// `db` when the short form `engine:` was used.
     pub name: String,

@@ -1,12 +1,11 @@
 //! Rows of any two tables: what is told to differ turns the one into the other.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use cowherd::difference::{Change, DifferenceError, RowsWanted, Side, collect};
 use cowherd::engine::content::Value;
 use cowherd::engine::for_service;
-use cowherd::spec::{Position, Service};
+use cowherd::spec::Service;
 use proptest::prelude::*;
 use rusqlite::types::{Value as Stored, ValueRef};
 use rusqlite::{Connection, params_from_iter};
@@ -16,9 +15,7 @@ fn open(folder: &Path) -> Result<Side, DifferenceError> {
         name: "db".to_owned(),
         engine: "sqlite".to_owned(),
         database: "shop".to_owned(),
-        settings: BTreeMap::new(),
-        bin_dir: None,
-        position: Position::default(),
+        ..Service::default()
     };
     let engine = for_service(&service).unwrap();
     let side = Side::open(engine.as_ref(), &[PathBuf::from(folder)], None, None)?;

@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use cowherd::engine::postgres_script::{Facts, facts};
-use cowherd::engine::{Action, Address, Engine, EngineError, for_service, for_services};
+use cowherd::engine::{Action, Address, Endpoint, Engine, EngineError, for_service, for_services};
 use cowherd::spec::Service;
 
 use super::{Room, args, connected, service};
@@ -57,8 +57,10 @@ fn the_server_listens_where_tests_are_told() {
         engine.url(&Address::Inside),
         "postgres://postgres@127.0.0.1:5432/shop"
     );
-    let socket = engine.server(false).unwrap().socket;
-    assert_eq!(socket.to_str(), Some("/run/cowherd/db/.s.PGSQL.5432"));
+    assert_eq!(
+        engine.server(false).unwrap().endpoint,
+        Some(Endpoint::Socket("/run/cowherd/db/.s.PGSQL.5432".into()))
+    );
     assert_eq!(
         setting(&*engine, false, "listen_addresses").as_deref(),
         Some("127.0.0.1")

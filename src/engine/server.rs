@@ -1,0 +1,66 @@
+//! A server process as a container takes it: how it is started, known to be ready, reached and stopped.
+
+use std::borrow::Cow;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::Exec;
+
+/// A server process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server {
+    /// The command.
+    pub exec: Exec,
+    /// How it is known to take connections.
+    pub ready: Ready,
+    /// What then takes connections; `None` where nothing does.
+    pub endpoint: Option<Endpoint>,
+    /// How it is stopped.
+    pub stop: Shutdown,
+    /// How long it may take to be ready, on a slow machine.
+    pub ready_within: Duration,
+}
+
+/// How a server is known to be ready.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ready {
+    /// A line on its standard output or error has this text in it. Nothing is asked in a loop, and no connection is
+    /// made that would cost the server a process which only says *starting up*.
+    Line(Cow<'static, str>),
+    /// It runs: nobody can tell more.
+    Started,
+}
+
+/// What of a server takes connections.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Endpoint {
+    /// A Unix socket, by its path in the container.
+    Socket(PathBuf),
+    /// A TCP port of 127.0.0.1 in the container.
+    Port(u16),
+}
+
+/// How a server is stopped so that its data need no recovery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shutdown {
+    /// The signal for a clean stop that does not wait for clients. A server that ends by it, or with 128 and its
+    /// number, has ended as well as one that exits with 0.
+    pub signal: i32,
+    /// How long the stop may take, on a slow machine.
+    pub within: Duration,
+}
+
+impl Shutdown {
+    /// By a signal (signal(7)), within two minutes.
+    ///
+    /// ```
+    /// use cowherd::engine::Shutdown;
+    /// assert_eq!(Shutdown::by(15).within.as_secs(), 120);
+    /// ```
+    pub fn by(signal: i32) -> Self {
+        Self {
+            signal,
+            within: Duration::from_secs(120),
+        }
+    }
+}
