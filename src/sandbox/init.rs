@@ -4,6 +4,8 @@
 //! All of this runs after `clone` in a copy of the parent: nothing here allocates, locks or panics.
 
 use std::convert::Infallible;
+use std::io::IoSlice;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
@@ -11,6 +13,10 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl;
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd;
+use rustix::net::{
+    AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
+    sendmsg, socket_with,
+};
 
 use super::message::{LENGTH, Message, Session};
 use super::program::{Program, children};
@@ -128,8 +134,28 @@ fn obey(slots: &mut [i32; SLOTS]) {
                 let _ = sys::signal(-pid, signal).or_else(|_| sys::signal(pid, signal));
             }
         }
+        Some(Message::Socket) => {
+            if let [Some(answer), ..] = &fds {
+                give_socket(answer);
+            }
+        }
         _ => sys::exit_now(4),
     }
+}
+
+/// Sends a TCP socket of this network to `answer`. Where none is to be had, its end says so.
+fn give_socket(answer: &OwnedFd) {
+    let flags = SocketFlags::CLOEXEC;
+    let Ok(socket) = socket_with(AddressFamily::INET, SocketType::STREAM, flags, None) else {
+        return;
+    };
+    let fds = [socket.as_fd()];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut rights = SendAncillaryBuffer::new(&mut space);
+    rights.push(SendAncillaryMessage::ScmRights(&fds));
+    let message = [IoSlice::new(&[0])];
+    // Whoever asked may be gone.
+    let _ = sendmsg(answer, &message, &mut rights, SendFlags::NOSIGNAL);
 }
 
 fn start(

@@ -13,6 +13,7 @@
 //!                       ◀── Started(slot, pid)  or  SpawnFailed(slot, errno)
 //!                                              or  FolderFailed(slot, errno)
 //!   Signal(slot, number) ──────────────────▶ kill(-pid)
+//!   Socket + a socket for the answer ──────▶ makes a TCP socket, and sends it there
 //!                       ◀── Stopped(slot, signal)      Ctrl-Z, or what had to do without a terminal
 //!                       ◀── Exited(slot, wait status)
 //!   close ─────────────────────────────────▶ exits
@@ -51,6 +52,7 @@ pub(super) enum Message {
     Signal { slot: i32, signal: i32 },
     Exited { slot: i32, status: i32 },
     Stopped { slot: i32, signal: i32 },
+    Socket,
 }
 
 /// The length of every message in bytes.
@@ -69,6 +71,7 @@ impl Message {
             Self::Exited { slot, status } => [7, slot, status],
             Self::FolderFailed { slot, errno } => [8, slot, errno],
             Self::Stopped { slot, signal } => [9, slot, signal],
+            Self::Socket => [10, 0, 0],
         };
         let mut bytes = [0; LENGTH];
         for (target, word) in bytes.chunks_exact_mut(4).zip(words) {
@@ -100,6 +103,7 @@ impl Message {
             7 => Self::Exited { slot: a, status: b },
             8 => Self::FolderFailed { slot: a, errno: b },
             9 => Self::Stopped { slot: a, signal: b },
+            10 => Self::Socket,
             _ => return None,
         })
     }

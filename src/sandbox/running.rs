@@ -19,6 +19,7 @@ use super::describe::Sandbox;
 use super::error::SandboxError;
 use super::image::Command;
 use super::init::{self, SLOTS};
+use super::inlet::Inlet;
 use super::message::{LENGTH, Message, Session};
 use super::program::Program;
 use super::sys;
@@ -153,6 +154,14 @@ impl Running {
     pub fn reach(&self, inside: &Path) -> PathBuf {
         let root = PathBuf::from(format!("/proc/{}/root", self.pid));
         root.join(inside.strip_prefix("/").unwrap_or(inside))
+    }
+
+    /// The way to the container's ports. It is of no use once the container is gone, and doesn't keep it.
+    ///
+    /// # Errors
+    /// When there is no descriptor to be had.
+    pub fn inlet(&self) -> io::Result<Inlet> {
+        self.control.try_clone().map(Inlet::new)
     }
 
     /// Starts a program with the three descriptors as its standard input, output and error.
@@ -380,7 +389,7 @@ impl Running {
 }
 
 /// A system call, again for as long as a signal handler of the caller's interrupts it.
-fn again<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
+pub(super) fn again<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
     loop {
         match call() {
             Err(Errno::EINTR) => {}

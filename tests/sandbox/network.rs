@@ -1,6 +1,8 @@
 //! The network and the IPC objects of a container.
 
+use std::io::{ErrorKind, Read};
 use std::net::TcpListener;
+use std::time::Duration;
 
 use super::{container, line, null, prints, refuses};
 use crate::support::{alone_with_ipc, processes, userns};
@@ -95,4 +97,35 @@ fn system_v_objects_are_private_and_gone_with_the_container() {
             assert_eq!(processes::ipc_objects(), 0);
         },
     );
+}
+
+#[test]
+fn a_port_of_a_container_is_reached_from_outside_of_it() {
+    if !userns() {
+        return;
+    }
+    let mut container = container();
+    let inlet = container.inlet().expect("an inlet");
+    let now = Duration::from_secs(1);
+    let closed = inlet.connect(5432, now).expect_err("nobody listens");
+    assert_eq!(closed.kind(), ErrorKind::ConnectionRefused);
+    let (mut reader, writer) = std::io::pipe().expect("a pipe");
+    let serve = line(
+        "exec perl -MSocket -e '
+        socket(S, PF_INET, SOCK_STREAM, 0) or die; $| = 1;
+        bind(S, sockaddr_in(5432, inet_aton(\"127.0.0.1\"))) or die \"bind: $!\"; listen(S, 1) or die;
+        print \"listening\"; accept(C, S) or die; print C \"from inside\"; close C'",
+    );
+    container
+        .spawn(&serve, [&null(), &writer, &null()])
+        .expect("a program");
+    let mut said = [0; 9];
+    reader.read_exact(&mut said).expect("a server");
+    let mut stream = inlet.connect(5432, now).expect("a connection");
+    stream.set_nonblocking(false).expect("a stream that waits");
+    let mut text = String::new();
+    stream.read_to_string(&mut text).expect("a text");
+    assert_eq!(text, "from inside");
+    drop(container);
+    inlet.connect(5432, now).expect_err("the container is gone");
 }
