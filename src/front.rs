@@ -163,6 +163,11 @@ impl Cowherd {
     }
 }
 
+thread_local! {
+    /// Shared with the containers that this thread took from a pool: so it knows whether it holds some.
+    static TAKEN: Arc<()> = Arc::default();
+}
+
 /// A built snapshot.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
@@ -220,8 +225,13 @@ impl Snapshot {
             }
             Source::Pool(socket, wanted) => {
                 let mut client = Client::connect(socket)?;
+                let of = TAKEN.with(Arc::clone);
+                // One is this call's, one the thread's own.
+                if Arc::strong_count(&of) > 2 {
+                    client.holding_others();
+                }
                 let address = client.take(wanted.clone())?;
-                Ok(Container::taken(client, address))
+                Ok(Container::taken(client, address, of))
             }
             Source::Inside(inside) => Ok(Container::around(&self.name, inside.take()?)),
         }

@@ -2,20 +2,23 @@
 //!
 //! What is said is in [`crate::pool::protocol`]. Each client has a connection and a thread; what it took is gone
 //! when the connection closes, however that comes about, and all is gone with the server's process.
+//!
+//! The threads take connections themselves, and go on to the next when theirs is closed: a client that wants one
+//! container is served by a thread that was there before it.
 
 mod connection;
 mod error;
 mod served;
 
 use std::io;
-use std::net::Shutdown;
-use std::os::fd::{AsFd as _, BorrowedFd};
+use std::os::fd::{AsRawFd as _, BorrowedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
+use std::thread::Scope;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{Shutdown, shutdown};
 use nix::sys::stat::{Mode, umask};
 
 use crate::event::Event;
@@ -41,15 +44,23 @@ pub struct Server {
     listener: UnixListener,
     socket: PathBuf,
     shared: Arc<Shared>,
-    clients: Mutex<Vec<Client>>,
+    clients: Mutex<Clients>,
 }
 
-/// A connection, as the server ends it.
-#[derive(Debug)]
-struct Client {
-    stream: UnixStream,
-    thread: JoinHandle<()>,
+/// What the threads of a server do.
+#[derive(Debug, Default)]
+struct Clients {
+    /// How many threads wait for a client.
+    idle: usize,
+    /// The connections, as the server ends them.
+    open: Vec<Arc<UnixStream>>,
+    /// Nobody is served any more.
+    over: bool,
+    failed: Option<ServeError>,
 }
+
+/// How many threads wait for a client at least and at most.
+const IDLE: std::ops::RangeInclusive<usize> = 2..=8;
 
 /// How a server serves.
 pub struct Options {
@@ -98,7 +109,6 @@ impl Server {
         }
         let pool = Pool::new(options.budget).map_err(ServeError::Threads)?;
         let listener = private(|| UnixListener::bind(socket)).map_err(cant)?;
-        listener.set_nonblocking(true).map_err(cant)?;
         Ok(Self {
             listener,
             socket: socket.to_owned(),
@@ -123,60 +133,87 @@ impl Server {
     /// # Errors
     /// When no more connections can be taken.
     pub fn run(&self, ended: Option<BorrowedFd<'_>>) -> Result<(), ServeError> {
-        let served = self.serve(ended);
-        // By no signal: a build that nobody waits for any more ends too.
-        self.shared.stop().kill(0);
-        for client in std::mem::take(&mut *self.clients()) {
-            // One that is closed already has a thread that knows.
-            let _ = client.stream.shutdown(Shutdown::Both);
-            // A panic there has been told.
-            let _ = client.thread.join();
-        }
-        served
+        let stop = self.shared.stop();
+        std::thread::scope(|scope| {
+            let begun = self.have_idle_threads(scope);
+            if begun.is_ok() {
+                let watched = [Some(stop.killed()), ended];
+                let watched = watched.into_iter().flatten();
+                let mut fds: Vec<_> = watched
+                    .map(|fd| PollFd::new(fd, PollFlags::POLLIN))
+                    .collect();
+                // Interrupted by a signal, it is asked again.
+                while poll(&mut fds, PollTimeout::NONE).is_err() {}
+            }
+            // By no signal: a build that nobody waits for any more ends too.
+            stop.kill(0);
+            let mut clients = self.clients();
+            clients.over = true;
+            // One that is closed already has a thread that knows, as those who wait in accept(2) do now.
+            for client in &clients.open {
+                let _ = shutdown(client.as_raw_fd(), Shutdown::Both);
+            }
+            let _ = shutdown(self.listener.as_raw_fd(), Shutdown::Both);
+            begun
+        })?;
+        self.clients().failed.take().map_or(Ok(()), Err)
     }
 
-    fn serve(&self, ended: Option<BorrowedFd<'_>>) -> Result<(), ServeError> {
-        let stop = self.shared.stop();
-        let watched = [Some(self.listener.as_fd()), Some(stop.killed()), ended];
-        let watched: Vec<_> = watched.into_iter().flatten().collect();
+    /// Sees to it that clients are waited for.
+    fn have_idle_threads<'scope>(
+        &'scope self,
+        scope: &'scope Scope<'scope, '_>,
+    ) -> Result<(), ServeError> {
+        let mut clients = self.clients();
+        while clients.idle < *IDLE.start() && !clients.over {
+            let thread = std::thread::Builder::new().name("cowherd client".to_owned());
+            let serve = || {
+                if let Err(error) = self.serve(scope) {
+                    self.clients().failed = Some(error);
+                    self.shared.stop().kill(0);
+                }
+            };
+            thread
+                .spawn_scoped(scope, serve)
+                .map_err(ServeError::Threads)?;
+            clients.idle += 1;
+        }
+        Ok(())
+    }
+
+    /// Serves one client after the other.
+    fn serve<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>) -> Result<(), ServeError> {
         loop {
-            let polled = watched.iter().map(|fd| PollFd::new(*fd, PollFlags::POLLIN));
-            let mut fds: Vec<_> = polled.collect();
-            // Interrupted by a signal, it is asked again.
-            let _ = poll(&mut fds, PollTimeout::NONE);
-            let mut ends = fds[1..].iter().filter_map(PollFd::revents);
-            if ends.any(|events| !events.is_empty()) {
-                return Ok(());
-            }
-            match self.listener.accept() {
-                Ok((stream, _)) => self.talk_to(stream)?,
-                Err(error) if is_passing(&error) => {}
+            let client = match self.listener.accept() {
+                Ok((client, _)) => Arc::new(client),
+                Err(_) if self.clients().over => return Ok(()),
+                Err(error) if is_passing(&error) => continue,
                 Err(source) => {
                     return Err(ServeError::Listen {
                         socket: self.socket.clone(),
                         source,
                     });
                 }
+            };
+            let mut clients = self.clients();
+            if clients.over {
+                return Ok(());
             }
+            clients.idle -= 1;
+            clients.open.push(Arc::clone(&client));
+            drop(clients);
+            self.have_idle_threads(scope)?;
+            Connection::new(Arc::clone(&client), Arc::clone(&self.shared)).talk();
+            let mut clients = self.clients();
+            clients.open.retain(|open| !Arc::ptr_eq(open, &client));
+            if clients.over || clients.idle >= *IDLE.end() {
+                return Ok(());
+            }
+            clients.idle += 1;
         }
     }
 
-    fn talk_to(&self, stream: UnixStream) -> Result<(), ServeError> {
-        stream.set_nonblocking(false).map_err(ServeError::Threads)?;
-        let ours = stream.try_clone().map_err(ServeError::Threads)?;
-        let shared = Arc::clone(&self.shared);
-        let thread = std::thread::Builder::new().name("cowherd client".to_owned());
-        let talk = move || Connection::new(stream, shared).talk();
-        let mut clients = self.clients();
-        clients.retain(|client| !client.thread.is_finished());
-        clients.push(Client {
-            stream: ours,
-            thread: thread.spawn(talk).map_err(ServeError::Threads)?,
-        });
-        Ok(())
-    }
-
-    fn clients(&self) -> MutexGuard<'_, Vec<Client>> {
+    fn clients(&self) -> MutexGuard<'_, Clients> {
         // Nothing can panic while the lock is held.
         self.clients.lock().unwrap_or_else(PoisonError::into_inner)
     }

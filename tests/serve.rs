@@ -6,13 +6,14 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Barrier;
+use std::time::Duration;
 
 use cowherd::pool::Budget;
 use cowherd::pool::client::Client;
 use cowherd::pool::protocol::{Ended, Inside, Wanted};
 use cowherd::schedule::Stop;
 use cowherd::serve::{Options, Server};
-use cowherd::{Cowherd, Error};
+use cowherd::{Container, Cowherd, Error};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -191,6 +192,26 @@ fn the_library_takes_its_copies_from_a_pool() {
     drop((other, file));
     let left = processes::until_none(|| path.exists().then_some(&path).into_iter().collect());
     assert_eq!(left, Vec::<&PathBuf>::new());
+}
+
+#[test]
+fn a_thread_that_holds_a_container_never_waits_for_itself() {
+    if !postgres() {
+        return;
+    }
+    let project = shop();
+    let (_server, socket) = serve(&project, &["--containers", "1"]);
+    let spec = project.folder().join("cowherd.yaml");
+    let herd = Cowherd::open_by_pool(&spec, &socket).expect("a project");
+    let (told, heard) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let shop = herd.snapshot("shop").expect("a snapshot");
+        let both = [(); 2].map(|()| shop.container().expect("a container"));
+        told.send(both.each_ref().map(Container::url))
+    });
+    let both = heard.recv_timeout(Duration::from_secs(60));
+    let [one, two] = both.expect("two containers at once");
+    assert_ne!(one, two);
 }
 
 #[test]

@@ -7,6 +7,7 @@
 mod commands;
 mod copied;
 mod dialogue;
+mod drain;
 mod error;
 mod forward;
 mod host;
@@ -149,7 +150,7 @@ impl Container {
         }
     }
 
-    /// Leaves the services' logs to threads that read them and throw them away, for a container that nobody
+    /// Leaves the services' logs to a thread that reads them and throws them away, for a container that nobody
     /// waits for: a service whose log nobody reads stands still once the pipe is full.
     pub fn let_logs_go(&mut self) {
         for service in &mut self.services {

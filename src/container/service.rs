@@ -5,8 +5,7 @@ use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Instant;
 
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
-
+use super::drain::drain;
 use super::stdio::Tail;
 use crate::engine::{Ready, Server};
 use crate::sandbox::{Exit, Slot};
@@ -87,13 +86,11 @@ impl LiveService {
         }
     }
 
-    /// Reads the log to its end on a thread of its own from now on.
+    /// Has the log read to its end and thrown away from now on.
     pub(super) fn let_log_go(&mut self) {
-        let blocking = fcntl(&self.log, FcntlArg::F_SETFL(OFlag::empty()));
-        if let (Ok(_), Ok(mut log)) = (blocking, self.log.try_clone()) {
-            self.open = false;
-            // It ends with the pipe, which the service holds; what it can't read, nobody misses.
-            std::thread::spawn(move || io::copy(&mut log, &mut io::sink()));
+        match drain(&self.log) {
+            Ok(()) => self.open = false,
+            Err(error) => tracing::debug!(%error, "can't let a log go"),
         }
     }
 

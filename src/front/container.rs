@@ -37,6 +37,8 @@ enum Held {
     Taken {
         client: Mutex<Client>,
         address: protocol::Address,
+        /// Counts them, for the thread that took it.
+        _of: Arc<()>,
     },
     /// By whoever started this process in it.
     Around {
@@ -63,9 +65,12 @@ impl Container {
         }
     }
 
-    pub(super) fn taken(client: Client, address: protocol::Address) -> Self {
-        let client = Mutex::new(client);
-        let held = Held::Taken { client, address };
+    pub(super) fn taken(client: Client, address: protocol::Address, of: Arc<()>) -> Self {
+        let held = Held::Taken {
+            client: Mutex::new(client),
+            address,
+            _of: of,
+        };
         Self {
             held: Arc::new(held),
         }
@@ -119,7 +124,9 @@ impl Container {
     pub fn tcp_url(&self) -> Result<String, Error> {
         match &*self.held {
             Held::Here { .. } => self.forwarded().map(|(_, url)| url),
-            Held::Taken { client, address } => {
+            Held::Taken {
+                client, address, ..
+            } => {
                 // A panic of another thread's in between leaves it as it was.
                 let mut client = client.lock().unwrap_or_else(PoisonError::into_inner);
                 Ok(client.forward(address.id)?.1)

@@ -22,7 +22,7 @@
 //! |---|---|---|
 //! | `hello` | `protocol`, `cowherd` | `hello`, or an `error` that says which version is wanted |
 //! | `prepare` | `spec`, `snapshot` | `prepared`: it is built, by this request or before |
-//! | `take` | `spec`, `snapshot`, `inside` | `container` |
+//! | `take` | `spec`, `snapshot`, `inside`, `more` | `container` |
 //! | `frozen` | `spec`, `snapshot` | `file`: a SQLite database to map or copy, never to write; it stays while the connection does |
 //! | `forward` | `container` | `forwarded`: a port of 127.0.0.1 that leads to its first service |
 //! | `run` | `container`, `command`, `folder`, `environment`, and three descriptors (`SCM_RIGHTS`) | `ended`, when it has |
@@ -137,6 +137,9 @@ pub struct Take {
     /// For programs that run inside, by `run`, on the host's own project folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inside: Option<Inside>,
+    /// Whether who asks has others, taken by other connections, and would wait for itself if it had to wait for a place.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub more: bool,
 }
 
 /// What programs in a container see.

@@ -5,6 +5,7 @@ use std::mem::MaybeUninit;
 use std::net::Shutdown;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
 
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
@@ -19,17 +20,20 @@ const LONGEST: usize = 16 << 20;
 /// One end of a conversation.
 #[derive(Debug)]
 pub(crate) struct Wire {
-    socket: UnixStream,
+    socket: Arc<UnixStream>,
     read: Vec<u8>,
     descriptors: Vec<OwnedFd>,
+    /// Lines that go with the next one.
+    held: Vec<u8>,
 }
 
 impl Wire {
-    pub(crate) fn new(socket: UnixStream) -> Self {
+    pub(crate) fn new(socket: impl Into<Arc<UnixStream>>) -> Self {
         Self {
-            socket,
+            socket: socket.into(),
             read: Vec::new(),
             descriptors: Vec::new(),
+            held: Vec::new(),
         }
     }
 
@@ -44,14 +48,21 @@ impl Wire {
         let _ = self.socket.shutdown(Shutdown::Both);
     }
 
+    /// Has one line go ahead of the next that is sent, and with it.
+    pub(crate) fn hold(&mut self, message: &impl Serialize) -> io::Result<()> {
+        serde_json::to_writer(&mut self.held, message)?;
+        self.held.push(b'\n');
+        Ok(())
+    }
+
     /// Sends one line, with descriptors.
     pub(crate) fn send(
         &mut self,
         message: &impl Serialize,
         descriptors: &[BorrowedFd<'_>],
     ) -> io::Result<()> {
-        let mut line = serde_json::to_vec(message)?;
-        line.push(b'\n');
+        self.hold(message)?;
+        let line = std::mem::take(&mut self.held);
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
         let mut rights = SendAncillaryBuffer::new(&mut space);
         if !descriptors.is_empty() && !rights.push(SendAncillaryMessage::ScmRights(descriptors)) {
@@ -60,7 +71,7 @@ impl Wire {
         let mut left = line.as_slice();
         while !left.is_empty() {
             let sent = sendmsg(
-                &self.socket,
+                &*self.socket,
                 &[IoSlice::new(left)],
                 &mut rights,
                 SendFlags::NOSIGNAL,
@@ -78,10 +89,19 @@ impl Wire {
         Ok(())
     }
 
+    /// Whether a line is here that [`Wire::receive`] needn't wait for.
+    pub(crate) fn has_line(&self) -> bool {
+        self.line_end().is_some()
+    }
+
+    fn line_end(&self) -> Option<usize> {
+        self.read.iter().position(|byte| *byte == b'\n')
+    }
+
     /// Receives one line with its descriptors; `None` when the other end has closed.
     pub(crate) fn receive<T: DeserializeOwned>(&mut self) -> io::Result<Option<(T, Vec<OwnedFd>)>> {
         loop {
-            if let Some(end) = self.read.iter().position(|byte| *byte == b'\n') {
+            if let Some(end) = self.line_end() {
                 let line: Vec<u8> = self.read.drain(..=end).collect();
                 let descriptors = std::mem::take(&mut self.descriptors);
                 return Ok(Some((serde_json::from_slice(&line)?, descriptors)));
@@ -101,7 +121,7 @@ impl Wire {
         let mut rights = RecvAncillaryBuffer::new(&mut space);
         let received = loop {
             let received = recvmsg(
-                &self.socket,
+                &*self.socket,
                 &mut [IoSliceMut::new(&mut bytes)],
                 &mut rights,
                 RecvFlags::CMSG_CLOEXEC,

@@ -58,7 +58,7 @@ const UNKNOWN: Unmet = Unmet::Wrong(
 );
 
 impl Connection {
-    pub(super) fn new(stream: UnixStream, shared: Arc<Shared>) -> Self {
+    pub(super) fn new(stream: Arc<UnixStream>, shared: Arc<Shared>) -> Self {
         Self {
             wire: Wire::new(stream),
             shared,
@@ -155,10 +155,11 @@ impl Connection {
             spec,
             snapshot,
             inside,
+            more,
         } = take;
         let Found { name, here, built } = self.find(Wanted { spec, snapshot })?;
         // One that holds a container already would wait for itself, if it had to wait for a place.
-        let more = !self.held.is_empty();
+        let more = more || !self.held.is_empty();
         let stop = Some(self.wire.as_fd());
         self.last += 1;
         let (held, address) = if let Some(inside) = inside {
