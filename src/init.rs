@@ -100,7 +100,18 @@ pub fn starter(folder: &Path, engine: Option<&str>) -> Result<Starter, InitError
         source,
     })?;
     let engine = engine::choose(&tree, engine)?;
-    let sources = sources::find(&tree, &engine.name);
+    let mut sources = sources::find(&tree, &engine.name);
+    if engine.redis.is_some() {
+        let on = |service: &'static str| {
+            move |step: sources::Step| sources::Step {
+                text: format!("{{ on: {service}, {} }}", step.text),
+                ..step
+            }
+        };
+        let steps = sources.steps.into_iter().map(on("db"));
+        let commands = sources::commands(&tree).into_iter().map(on("cache"));
+        sources.steps = steps.chain(commands).collect();
+    }
     let runners = runners::find(&tree);
     let empty = engine.evidence.is_none()
         && sources.steps.is_empty()

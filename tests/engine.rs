@@ -4,6 +4,8 @@
 
 mod postgres;
 mod postgres_find;
+mod redis;
+mod redis_find;
 mod sqlite;
 mod sqlite_mapped;
 mod sqlite_script;
@@ -69,7 +71,7 @@ impl Room {
 fn perform(actions: Vec<Action>, data: &Path) -> Result<(), EngineError> {
     actions.into_iter().try_for_each(|action| match action {
         Action::InProcess(work) => work(data),
-        Action::Exec(exec) => panic!("this needs a container: {exec:?}"),
+        action => panic!("this needs a container: {action:?}"),
     })
 }
 
@@ -82,7 +84,7 @@ fn args(action: &Action) -> Vec<String> {
             .iter()
             .map(|arg| arg.to_string_lossy().into_owned())
             .collect(),
-        Action::InProcess(_) => panic!("this is no command"),
+        action => panic!("this is no command: {action:?}"),
     }
 }
 

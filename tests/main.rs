@@ -20,6 +20,7 @@ mod migrate;
 mod package;
 mod plan;
 mod pool;
+mod redis;
 mod report;
 mod run;
 mod sandbox;

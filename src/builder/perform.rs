@@ -10,7 +10,7 @@ use crate::container::{
     Container, ContainerError, Services, Setup, State, Writable, base_environment, command_of,
 };
 use crate::disk::{self, Below};
-use crate::engine::{Action, Engine, Exec, ScriptFile};
+use crate::engine::{Action, Endpoint, Engine, EngineError, Exec, ScriptFile};
 use crate::plan::{PlannedStep, Script, Work};
 use crate::sandbox::Command;
 use crate::store::Draft;
@@ -81,15 +81,8 @@ impl Builder<'_> {
         };
         let mut container = Container::start(below, &setup)?;
         for (script, action) in actions {
-            if let Action::Exec(exec) = action {
-                self.exec(
-                    &mut container,
-                    engine,
-                    &group.reference.label,
-                    script.as_ref(),
-                    &exec,
-                )?;
-            }
+            let label = &group.reference.label;
+            self.act(&mut container, engine, label, script.as_ref(), action)?;
         }
         if let Work::Command { argv, environment } = &step.work {
             let mut command = Command::from_argv(argv);
@@ -140,11 +133,39 @@ impl Builder<'_> {
         engine: &Arc<dyn Engine>,
     ) -> Result<(), StepError> {
         for action in engine.freeze() {
-            if let Action::Exec(exec) = action {
-                self.exec(container, engine, "freeze the database", None, &exec)?;
-            }
+            self.act(container, engine, "freeze the database", None, action)?;
         }
         Ok(())
+    }
+
+    /// Does what the engine says while its server runs.
+    fn act(
+        &self,
+        container: &mut Container,
+        engine: &Arc<dyn Engine>,
+        what: &str,
+        script: Option<&ScriptFile>,
+        action: Action,
+    ) -> Result<(), StepError> {
+        match (action, engine.server(true)) {
+            (Action::Exec(exec), _) => self.exec(container, engine, what, script, &exec),
+            (Action::Talk(talk), Some(server)) => {
+                let Some(Endpoint::Socket(socket)) = &server.endpoint else {
+                    return Ok(());
+                };
+                match container.talk(socket, self.stop, talk)? {
+                    // What the server can't do, or that it is gone, is for its log to explain.
+                    Err(said @ (EngineError::Command { .. } | EngineError::Gone { .. })) => {
+                        Err(StepError::Lost {
+                            log: container.logs(),
+                            said: Box::new(said),
+                        })
+                    }
+                    said => Ok(said?),
+                }
+            }
+            (Action::Talk(_) | Action::InProcess(_), _) => Ok(()),
+        }
     }
 
     /// Runs one of the engine's commands; what it says of a failure is the engine's to explain.

@@ -117,6 +117,9 @@ pub(super) enum Subcommand {
     /// Runs SQL on a SQLite file, for containers on machines without sqlite3.
     #[command(hide = true)]
     SqliteClient(SqliteClient),
+    /// Gives a file of commands to a Redis server, up to the first that fails.
+    #[command(hide = true)]
+    RedisClient(RedisClient),
 }
 
 /// Where the spec is.
@@ -256,6 +259,19 @@ pub(super) struct SqliteClient {
     /// An SQL file; standard input when absent.
     #[arg(long)]
     pub(super) script: Option<PathBuf>,
+}
+
+/// Gives a file of commands to a Redis server.
+#[derive(Debug, clap::Args)]
+pub(super) struct RedisClient {
+    /// The server's Unix socket.
+    pub(super) socket: PathBuf,
+    /// The number of the database.
+    #[arg(long, default_value = "0")]
+    pub(super) database: String,
+    /// The file.
+    #[arg(long)]
+    pub(super) script: PathBuf,
 }
 
 fn size(text: &str) -> Result<u64, String> {

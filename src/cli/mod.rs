@@ -25,6 +25,7 @@ mod log;
 mod man;
 mod meant;
 mod output;
+mod redis_client;
 mod run;
 mod serve;
 mod shell;
@@ -78,6 +79,7 @@ pub(crate) fn main() -> ExitCode {
         Subcommand::Completions(completions) => completions::completions(&completions),
         Subcommand::Man(man) => man::man(&man),
         Subcommand::SqliteClient(client) => sqlite_client::sqlite_client(&client),
+        Subcommand::RedisClient(client) => redis_client::redis_client(&client),
     };
     done.unwrap_or_else(|error| failure::report(&error))
 }

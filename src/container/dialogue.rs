@@ -1,13 +1,12 @@
 //! A program in a container that is talked to by its standard input and output.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, PipeReader, PipeWriter, Read, Write};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::io::{self, BufRead, BufReader, PipeReader, PipeWriter, Write};
+use std::os::fd::BorrowedFd;
 use std::os::unix::fs::FileExt as _;
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-
 use super::stdio::memory_file;
+use super::talk::Stoppable;
 use super::{Container, ContainerError};
 use crate::sandbox::Command;
 
@@ -15,7 +14,7 @@ use crate::sandbox::Command;
 #[derive(Debug)]
 pub struct Dialogue {
     input: PipeWriter,
-    output: BufReader<Output>,
+    output: BufReader<Stoppable<PipeReader>>,
     errors: File,
 }
 
@@ -35,12 +34,11 @@ impl Container {
         let pipes = || Ok((io::pipe()?, io::pipe()?, memory_file(b"")?));
         let ((theirs_in, input), (output, theirs_out), errors) =
             pipes().map_err(ContainerError::Output)?;
-        let stop = stop.map(|stop| stop.try_clone_to_owned()).transpose();
-        let stop = stop.map_err(ContainerError::Output)?;
+        let output = Stoppable::new(output, stop).map_err(ContainerError::Output)?;
         self.spawn(command, [&theirs_in, &theirs_out, &errors])?;
         Ok(Dialogue {
             input,
-            output: BufReader::with_capacity(AT_ONCE, Output { output, stop }),
+            output: BufReader::with_capacity(AT_ONCE, output),
             errors,
         })
     }
@@ -82,30 +80,5 @@ impl Dialogue {
         let mut bytes = vec![0; usize::try_from(length.min(64 * 1024)).unwrap_or(0)];
         let read = self.errors.read_at(&mut bytes, 0).unwrap_or(0);
         String::from_utf8_lossy(&bytes[..read]).into_owned()
-    }
-}
-
-/// The program's standard output, until the order to stop.
-#[derive(Debug)]
-struct Output {
-    output: PipeReader,
-    stop: Option<OwnedFd>,
-}
-
-impl Read for Output {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if let Some(stop) = &self.stop {
-            let mut fds = [stop.as_fd(), self.output.as_fd()]
-                .map(|descriptor| PollFd::new(descriptor, PollFlags::POLLIN));
-            while let Err(error) = poll(&mut fds, PollTimeout::NONE) {
-                if error != nix::errno::Errno::EINTR {
-                    return Err(error.into());
-                }
-            }
-            if fds[0].any().unwrap_or(false) {
-                return Err(io::ErrorKind::Interrupted.into());
-            }
-        }
-        self.output.read(buffer)
     }
 }

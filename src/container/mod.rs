@@ -16,6 +16,7 @@ mod services;
 mod setup;
 mod state;
 mod stdio;
+mod talk;
 
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};

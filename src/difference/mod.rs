@@ -15,6 +15,8 @@
 //!  after  ── ORDER BY key ──▶ row ┘
 //! ```
 //!
+//! A database of Redis is a table whose rows are its keys, each with type, time to live and value; functions are its schema.
+//!
 //! A large table of a server is not read where its files are the same on both sides and can mean nothing else.
 //!
 //! Values are compared as the database writes them: `1.0` and `1.00` are different values of a `numeric`, as are
@@ -24,6 +26,7 @@ mod cursor;
 mod error;
 mod files;
 mod found;
+mod keys;
 mod merge;
 mod psql;
 mod rows;

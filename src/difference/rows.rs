@@ -12,7 +12,7 @@ use super::found::{
 use super::merge::merge;
 use super::side::Source;
 use super::stored::same_tables;
-use super::{DifferenceError, Side};
+use super::{DifferenceError, Side, keys};
 use crate::engine::content::{Order, Table};
 use crate::engine::postgres_content;
 
@@ -35,6 +35,13 @@ pub fn rows(
     for table in after.tables()? {
         let sides = tables.entry(table.name.clone()).or_default();
         sides.1 = Some(table);
+    }
+    if let (Source::Keys(_), Source::Keys(_)) = (&before.source, &after.source) {
+        // Every database of Redis is there; one without keys is not told of.
+        for sides in tables.values_mut() {
+            let any = sides.0.take().or_else(|| sides.1.take());
+            *sides = (any.clone(), any);
+        }
     }
     for name in wanted.tables {
         if !tables.keys().any(|table| is_meant(name, table)) {
@@ -241,6 +248,10 @@ impl<'t> Pair<'t> {
                 });
                 let [one, other] = cursors;
                 merge(&mut one?, &mut other?, stopped, found)
+            }
+            (Source::Keys(one), Source::Keys(other)) => {
+                let database = self.before.map_or("", |table| &table.from);
+                keys::compare(one, other, (name, database), stopped, found)
             }
             _ => Ok(ControlFlow::Continue(())),
         }

@@ -1,5 +1,6 @@
 //! One service of a state, opened to be read.
 
+use std::io;
 use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
 
@@ -8,8 +9,9 @@ use super::psql::Psql;
 use super::stored::topmost;
 use crate::container::{Container, State};
 use crate::engine::content::{Object, Sequence, Table};
+use crate::engine::redis_keys::Keys;
 use crate::engine::sqlite_content::Content;
-use crate::engine::{Engine, EngineError, postgres_content};
+use crate::engine::{Endpoint, Engine, EngineError, postgres_content};
 use crate::migrate::script::Dialect;
 
 /// One service of a state, opened to be read.
@@ -25,6 +27,7 @@ pub struct Side {
 pub(super) enum Source {
     Postgres(Psql),
     Sqlite(Content),
+    Keys(Keys),
 }
 
 impl Side {
@@ -44,6 +47,15 @@ impl Side {
         container: Option<&mut Container>,
         stop: Option<BorrowedFd<'_>>,
     ) -> Result<Option<Self>, DifferenceError> {
+        let endpoint = engine.server(false).and_then(|server| server.endpoint);
+        if let (Some(Endpoint::Socket(socket)), Some(container)) = (&endpoint, container.as_deref())
+            && let Some(keys) = engine.keys(&|| container.connect(socket, stop))
+        {
+            return Ok(Some(Self {
+                source: Source::Keys(keys.map_err(|error| unread("the keys", error))?),
+                folders: folders.to_vec(),
+            }));
+        }
         let source = match (engine.dialect(), container, engine.database_file()) {
             (Some(Dialect::Postgres), Some(container), _) => {
                 Source::Postgres(Psql::start(engine, container, stop)?)
@@ -73,7 +85,9 @@ impl Side {
     /// Fails where the two have nothing to be compared by.
     pub(super) fn check_comparable(&self, other: &Self) -> Result<(), DifferenceError> {
         let why = match (&self.source, &other.source) {
-            (Source::Postgres(_), Source::Postgres(_)) => return Ok(()),
+            (Source::Postgres(_), Source::Postgres(_)) | (Source::Keys(_), Source::Keys(_)) => {
+                return Ok(());
+            }
             (Source::Sqlite(one), Source::Sqlite(other)) => {
                 if one.encoding() == other.encoding() {
                     return Ok(());
@@ -96,6 +110,7 @@ impl Side {
                 Ok(postgres_content::objects(answer.into_iter()))
             }
             Source::Sqlite(content) => Ok(content.objects()?),
+            Source::Keys(keys) => keys.functions().map_err(|e| unread("the functions", e)),
         }
     }
 
@@ -107,6 +122,7 @@ impl Side {
                 Ok(postgres_content::tables(answer.into_iter()))
             }
             Source::Sqlite(content) => Ok(content.tables()?),
+            Source::Keys(keys) => keys.databases().map_err(|e| unread("the databases", e)),
         }
     }
 
@@ -118,6 +134,7 @@ impl Side {
                 Ok(postgres_content::sequences(answer.into_iter()))
             }
             Source::Sqlite(content) => Ok(content.sequences()?),
+            Source::Keys(_) => Ok(Vec::new()),
         }
     }
 
@@ -133,7 +150,24 @@ impl Side {
                 Ok(count.unwrap_or_default())
             }
             Source::Sqlite(content) => Ok(content.count(table)?),
+            Source::Keys(keys) => {
+                let count = keys.count(&table.from);
+                count.map_err(|error| unread(&table.name, error))
+            }
         }
+    }
+}
+
+/// Why nothing can be read of a server of keys.
+pub(super) fn unread(what: &str, source: io::Error) -> DifferenceError {
+    let what = what.to_owned();
+    match source.kind() {
+        io::ErrorKind::Interrupted => DifferenceError::Interrupted,
+        io::ErrorKind::Other => DifferenceError::Query {
+            what,
+            message: source.to_string(),
+        },
+        _ => DifferenceError::Client { what, source },
     }
 }
 

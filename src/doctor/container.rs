@@ -100,10 +100,10 @@ pub(super) fn examine(identity: Identity, facts: &Facts, engines: &Found) -> (Ve
     let inside = match &mut container {
         Some(container) if refusals.is_empty() => Inside {
             own: own.ok().and_then(|_| executes_own(container)),
-            postgres: engines.postgres.as_ref().ok().map(|programs| {
-                let mut version = Command::new(&programs.postgres);
-                execute(container, version.args(["--version"])).map(drop)
-            }),
+            postgres: (engines.postgres.as_ref().ok())
+                .map(|programs| says_its_version(container, &programs.postgres)),
+            redis: (engines.redis.as_ref().ok())
+                .map(|programs| says_its_version(container, &programs.server)),
         },
         _ => Inside::default(),
     };
@@ -118,6 +118,11 @@ fn executes_own(container: &mut Running) -> Option<bool> {
     let line = format!("if [ -x {RUN}/bin/cowherd ]; then echo yes; else echo no; fi");
     let answer = shell(container, &line, Path::new("/")).ok()?;
     Some(answer == "yes")
+}
+
+/// Whether the container's user may execute a server.
+fn says_its_version(container: &mut Running, program: &Path) -> Result<(), String> {
+    execute(container, Command::new(program).args(["--version"])).map(drop)
 }
 
 /// Root's containers have a user namespace of their own where `nobody` could make one. They are as

@@ -111,6 +111,35 @@ pub(super) fn install_postgres(facts: &Facts) -> Way {
     Way::new(text, paste)
 }
 
+/// How Redis is installed here, or Valkey where that is what there is.
+pub(super) fn install_redis(facts: &Facts) -> Way {
+    let sudo = facts.sudo();
+    let one = "one package has the server and the client";
+    let (text, paste) = match facts.distribution.family() {
+        Some(Family::Debian) if facts.systemd => (
+            "the server that the package starts is not needed",
+            format!("{sudo}apt-get install redis\n{sudo}systemctl disable --now redis-server"),
+        ),
+        Some(Family::Debian) => (
+            "the server and its client",
+            format!("{sudo}apt-get update && {sudo}apt-get install -y redis"),
+        ),
+        Some(Family::Fedora) => (one, format!("{sudo}dnf install valkey")),
+        Some(Family::Arch) => (one, format!("{sudo}pacman -S valkey")),
+        Some(Family::Alpine) => (
+            "the server and its client",
+            format!("{sudo}apk add valkey valkey-cli"),
+        ),
+        Some(Family::Suse) => (one, format!("{sudo}zypper install valkey")),
+        Some(Family::Nix) => ("a shell that has it", "nix-shell -p redis".to_owned()),
+        None => (
+            "install your distribution's package of Redis (7.0 or newer) or Valkey",
+            String::new(),
+        ),
+    };
+    Way::new(text, paste)
+}
+
 /// How a newer kernel is had here.
 pub(super) fn newer_kernel(facts: &Facts) -> Way {
     let sudo = facts.sudo();

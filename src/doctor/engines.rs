@@ -1,10 +1,12 @@
 //! The databases' programs: where they are, and whether containers can run them.
 
-use super::distribution::install_postgres;
+use std::path::Path;
+
+use super::distribution::{install_postgres, install_redis};
 use super::remedy::word;
 use super::{Area, Check, Facts, Remedy, Status, Way};
 use crate::engine::postgres_find::{Places, Programs};
-use crate::engine::{EngineError, for_services};
+use crate::engine::{EngineError, for_services, redis_find};
 use crate::event::in_words;
 use crate::spec::Service;
 
@@ -12,6 +14,7 @@ use crate::spec::Service;
 pub(super) struct Found {
     pub(super) sqlite: Result<String, EngineError>,
     pub(super) postgres: Result<Programs, EngineError>,
+    pub(super) redis: Result<redis_find::Programs, EngineError>,
 }
 
 /// Whether what the engines run can be executed in a container; `None` when that couldn't be tried.
@@ -19,6 +22,7 @@ pub(super) struct Found {
 pub(super) struct Inside {
     pub(super) own: Option<bool>,
     pub(super) postgres: Option<Result<(), String>>,
+    pub(super) redis: Option<Result<(), String>>,
 }
 
 pub(super) fn find() -> Found {
@@ -35,11 +39,16 @@ pub(super) fn find() -> Found {
                 .map_or_else(String::new, |engine| engine.version().to_owned())
         }),
         postgres: Places::of_this_host().find(None),
+        redis: redis_find::Places::of_this_host().find(None, None),
     }
 }
 
 pub(super) fn examine(found: &Found, inside: &Inside, facts: &Facts) -> Vec<Check> {
-    vec![sqlite(found, inside, facts), postgres(found, inside, facts)]
+    vec![
+        sqlite(found, inside, facts),
+        postgres(found, inside, facts),
+        redis(found, inside, facts),
+    ]
 }
 
 fn check(name: &'static str, status: Status, finding: String) -> Check {
@@ -68,57 +77,100 @@ fn sqlite(found: &Found, inside: &Inside, facts: &Facts) -> Check {
     check("SQLite", Status::Ok, format!("{version}, built in"))
 }
 
-/// Nobody needs PostgreSQL who has no snapshot of it.
-fn postgres(found: &Found, inside: &Inside, facts: &Facts) -> Check {
-    let name = "PostgreSQL";
-    let programs = match &found.postgres {
-        Ok(programs) => programs,
-        Err(error @ EngineError::NotFound { program, .. }) => {
-            let finding = match program.as_str() {
-                "PostgreSQL" => "not installed; only `engine: postgres` needs it".to_owned(),
-                program => format!("{program} is not there; only `engine: postgres` needs it"),
+/// A server that nobody needs who has no snapshot of it.
+struct Server<'a> {
+    name: &'static str,
+    /// The engine's name in a spec.
+    engine: &'static str,
+    facts: &'a Facts,
+    /// How it is installed.
+    install: Way,
+}
+
+impl Server<'_> {
+    fn advised(self, finding: String, cause: String) -> Check {
+        let remedy = Remedy::new(cause, [self.install]);
+        check(self.name, Status::Advisory, finding).remedy(remedy)
+    }
+
+    /// It is not there, or can't be used.
+    fn unusable(self, error: &EngineError) -> Check {
+        if let EngineError::NotFound { program, .. } = error {
+            let what = match program == self.name {
+                true => "not installed".to_owned(),
+                false => format!("{program} is not there"),
             };
+            let finding = format!("{what}; only `engine: {}` needs it", self.engine);
             let cause = format!(
                 "{}; `bin_dir:` of a service names another folder",
                 in_words(error)
             );
-            return check(name, Status::Advisory, finding)
-                .remedy(Remedy::new(cause, [install_postgres(facts)]));
+            return self.advised(finding, cause);
         }
-        Err(error) => {
-            let found = check(name, Status::Advisory, in_words(error));
-            return match error.hint() {
-                Some(hint) => found.remedy(Remedy::new(hint, [install_postgres(facts)])),
-                None => found,
-            };
+        match error.hint() {
+            Some(hint) => self.advised(in_words(error), hint),
+            None => check(self.name, Status::Advisory, in_words(error)),
         }
+    }
+
+    /// It is in `folder`, but containers can't run it.
+    fn out_of_reach(self, folder: &Path, said: &str) -> Check {
+        let folder = folder.display();
+        let finding = format!("in {folder}, but containers can't run it: {said}");
+        let cause = format!(
+            "containers have a /tmp and a /run of their own, and their user ({}) must be able to read {folder}",
+            self.facts.user
+        );
+        self.advised(finding, cause)
+    }
+}
+
+fn postgres(found: &Found, inside: &Inside, facts: &Facts) -> Check {
+    let server = Server {
+        name: "PostgreSQL",
+        engine: "postgres",
+        facts,
+        install: install_postgres(facts),
+    };
+    let programs = match &found.postgres {
+        Ok(programs) => programs,
+        Err(error) => return server.unusable(error),
     };
     if let Some(Err(said)) = &inside.postgres {
-        let finding = format!(
-            "in {}, but containers can't run it: {said}",
-            programs.folder.display()
-        );
-        let cause = format!(
-            "containers have a /tmp and a /run of their own, and their user ({}) must be able to read {}",
-            facts.user,
-            programs.folder.display()
-        );
-        return check(name, Status::Advisory, finding)
-            .remedy(Remedy::new(cause, [install_postgres(facts)]));
+        return server.out_of_reach(&programs.folder, said);
     }
-    check(
-        name,
-        Status::Ok,
-        match programs.psql.parent() {
-            Some(folder) if folder == programs.folder => {
-                format!("{} in {}", programs.version, folder.display())
-            }
-            _ => format!(
-                "{} in {}; psql is {}",
-                programs.version,
-                programs.folder.display(),
-                programs.psql.display()
-            ),
-        },
-    )
+    let finding = found_in(&programs.version, &programs.folder, "psql", &programs.psql);
+    check(server.name, Status::Ok, finding)
+}
+
+/// Valkey does where Redis isn't.
+fn redis(found: &Found, inside: &Inside, facts: &Facts) -> Check {
+    let server = Server {
+        name: "Redis",
+        engine: "redis",
+        facts,
+        install: install_redis(facts),
+    };
+    let programs = match &found.redis {
+        Ok(programs) => programs,
+        Err(error) => return server.unusable(error),
+    };
+    if let Some(Err(said)) = &inside.redis {
+        return server.out_of_reach(&programs.folder, said);
+    }
+    let version = match programs.product.name() {
+        product if product == server.name => programs.version.clone(),
+        product => format!("{product} {}", programs.version),
+    };
+    let finding = found_in(&version, &programs.folder, "its client", &programs.client);
+    check(server.name, Status::Ok, finding)
+}
+
+/// Where the programs are, and the client where that is elsewhere.
+fn found_in(version: &str, folder: &Path, name: &str, client: &Path) -> String {
+    let found = format!("{version} in {}", folder.display());
+    match client.parent() == Some(folder) {
+        true => found,
+        false => format!("{found}; {name} is {}", client.display()),
+    }
 }

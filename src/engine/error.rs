@@ -106,6 +106,14 @@ pub enum EngineError {
         /// What it says.
         message: String,
     },
+    /// A conversation with the server has ended before its time.
+    #[error("can't {doing}: {why}")]
+    Gone {
+        /// What it was to do.
+        doing: String,
+        /// How it ended.
+        why: String,
+    },
     /// The data would need recovery.
     #[error("can't seal {}: {why}", .path.display())]
     Unclean {
@@ -142,7 +150,7 @@ impl EngineError {
     /// What to do next.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Unknown { .. } => Some("the engines are `postgres` and `sqlite`".to_owned()),
+            Self::Unknown { .. } => Some("the engines are `postgres`, `sqlite` and `redis`".to_owned()),
             Self::LeftOut { feature, .. } => Some(format!(
                 "give the dependency `cowherd` its feature `{feature}`, or let `cowherd cargo test` make the containers"
             )),

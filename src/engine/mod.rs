@@ -16,6 +16,7 @@
 
 use std::ffi::OsString;
 use std::fmt::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -36,7 +37,16 @@ pub mod postgres_script;
 mod postgres_seal;
 mod postgres_settings;
 mod postgres_warm;
+mod redis;
+pub mod redis_client;
+pub mod redis_commands;
+pub mod redis_find;
+pub mod redis_keys;
+mod redis_rdb;
+pub mod redis_resp;
+mod redis_script;
 mod server;
+mod socket;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 #[cfg(feature = "sqlite")]
@@ -58,7 +68,9 @@ mod sqlite_script;
 mod sqlite_split;
 
 pub use error::EngineError;
+use redis_keys::Keys;
 pub use server::{Endpoint, Ready, Server, Shutdown};
+pub use socket::Socket;
 pub use sqlite_copy::private_copy;
 
 /// One kind of database, set up for one service.
@@ -116,8 +128,13 @@ pub trait Engine: Send + Sync + fmt::Debug {
     /// The interactive client, for `cowherd shell`.
     fn client(&self) -> Exec;
 
-    /// Runs the SQL file `script` as a test: prints what it selects, fails at the first error.
+    /// Runs the file `script` as a test: prints what it selects, fails at the first error.
     fn client_script(&self, script: &Path) -> Exec;
+
+    /// The ending of the files that [`Engine::client_script`] runs.
+    fn script_ending(&self) -> &'static str {
+        "sql"
+    }
 
     /// The engine's own variables for the environment of a program that reaches it at `address`.
     fn environment(&self, address: &Address) -> Vec<(String, String)>;
@@ -128,6 +145,11 @@ pub trait Engine: Send + Sync + fmt::Debug {
     /// Uses a server that waits for its test once, at `address`, so that the test's own first use costs less.
     /// Best effort: a server that can't be used shows it to the test.
     fn warm(&self, _address: &Address) {}
+
+    /// What the server behind the connections that `connect` makes holds, where that is keys with values.
+    fn keys(&self, _connect: &dyn Fn() -> io::Result<Socket>) -> Option<io::Result<Keys>> {
+        None
+    }
 
     /// The database's file, relative to the data folder, where the database is one file.
     fn database_file(&self) -> Option<PathBuf>;
@@ -238,10 +260,15 @@ impl Exec {
 /// Work on a data folder inside this process.
 pub type InProcess = Box<dyn FnOnce(&Path) -> Result<(), EngineError> + Send>;
 
+/// Work that is done by talking to the running server.
+pub type Talk = Box<dyn FnOnce(Socket) -> Result<(), EngineError> + Send>;
+
 /// One thing to do for a step.
 pub enum Action {
     /// Runs in the container and must exit with 0; [`Engine::explain`] reads its standard error.
     Exec(Exec),
+    /// Runs here, on a connection to the server's [`Endpoint`].
+    Talk(Talk),
     /// Runs here on the data folder, which must be complete and writable.
     InProcess(InProcess),
 }
@@ -250,6 +277,7 @@ impl fmt::Debug for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Exec(exec) => f.debug_tuple("Exec").field(exec).finish(),
+            Self::Talk(_) => f.write_str("Talk"),
             Self::InProcess(_) => f.write_str("InProcess"),
         }
     }
@@ -305,7 +333,8 @@ pub fn for_service(service: &Service) -> Result<Box<dyn Engine>, EngineError> {
 /// As [`for_service`].
 pub fn for_services(services: &[Service]) -> Result<Vec<Box<dyn Engine>>, EngineError> {
     let set_up = |(index, service): (usize, &Service)| {
-        let same = |earlier: &&Service| earlier.engine == service.engine;
+        let kind = |service: &Service| service.engine.replace(redis::VALKEY, redis::KEY);
+        let same = |earlier: &&Service| kind(earlier) == kind(service);
         with_others(service, services[..index].iter().filter(same).count())
     };
     services.iter().enumerate().map(set_up).collect()
@@ -319,6 +348,7 @@ fn with_others(service: &Service, others: usize) -> Result<Box<dyn Engine>, Engi
             service,
             port(postgres::PORT),
         )?)),
+        redis::KEY | redis::VALKEY => Ok(Box::new(redis::Redis::new(service, port(redis::PORT))?)),
         #[cfg(feature = "sqlite")]
         sqlite::KEY => Ok(Box::new(sqlite::Sqlite::new(service)?)),
         #[cfg(not(feature = "sqlite"))]

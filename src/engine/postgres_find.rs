@@ -231,12 +231,12 @@ impl Places {
     }
 }
 
-fn is_program(path: &Path) -> bool {
+pub(super) fn is_program(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
 }
 
 /// The entries of a folder whose names begin so; none if it can't be read.
-fn children(folder: &Path, start: &str) -> Vec<PathBuf> {
+pub(super) fn children(folder: &Path, start: &str) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     entries
         .filter(|entry| {
@@ -257,7 +257,7 @@ fn numbers(path: &Path) -> Vec<u32> {
         .collect()
 }
 
-fn install(package: &str) -> String {
+pub(super) fn install(package: &str) -> String {
     let tools = [
         ("/usr/bin/apt-get", "apt-get install"),
         ("/usr/bin/dnf", "dnf install"),
@@ -269,8 +269,8 @@ fn install(package: &str) -> String {
         .into_iter()
         .find(|(program, _)| Path::new(program).exists());
     // One package has both on these.
-    let package = match tool {
-        Some((_, "pacman -S")) => "postgresql",
+    let package = match (tool, package) {
+        (Some((_, "pacman -S")), "postgresql-client") => "postgresql",
         _ => package,
     };
     format!(

@@ -13,11 +13,15 @@ pub(super) struct Guess {
     pub(super) name: String,
     /// What says so; `None` for the one that needs nothing installed.
     pub(super) evidence: Option<String>,
+    /// What says that the project uses Redis beside it.
+    pub(super) redis: Option<String>,
 }
+
+pub(super) const REDIS: &str = "redis";
 
 /// Engines that a project may use, each with words that stand for it: in addresses, in the names of
 /// images, packages and drivers.
-const WORDS: [(&str, &[&str]); 3] = [
+const WORDS: [(&str, &[&str]); 4] = [
     (
         "postgres",
         &[
@@ -61,6 +65,22 @@ const WORDS: [(&str, &[&str]); 3] = [
             "pymysql",
             "go-sql-driver",
             "mysql-connector-j",
+        ],
+    ),
+    (
+        REDIS,
+        &[
+            "redis",
+            "redis-stack",
+            "redis-stack-server",
+            "valkey",
+            "ioredis",
+            "go-redis",
+            "hiredis",
+            "jedis",
+            "predis",
+            "redix",
+            "deadpool-redis",
         ],
     ),
 ];
@@ -126,6 +146,7 @@ pub(super) fn choose(tree: &Tree, asked: Option<&str>) -> Result<Guess, InitErro
         Some(name) => Guess {
             name: name.to_owned(),
             evidence: None,
+            redis: None,
         },
         None => guess(tree),
     };
@@ -153,34 +174,53 @@ fn known(engine: &str) -> Option<String> {
 }
 
 fn guess(tree: &Tree) -> Guess {
-    let found = environment(tree)
-        .or_else(|| compose(tree))
-        .or_else(|| manifests(tree))
+    let named = |among: Among| {
+        environment(tree, among)
+            .or_else(|| compose(tree, among))
+            .or_else(|| manifests(tree, among))
+    };
+    let database = named(Among::Databases)
         .or_else(|| dialect(tree))
         .or_else(|| database_file(tree));
-    match found {
-        Some((name, evidence)) => Guess {
+    let redis = named(Among::Redis);
+    match (database, redis) {
+        (Some((name, evidence)), redis) => Guess {
             name: name.to_owned(),
             evidence: Some(evidence),
+            redis: redis.map(|(_, evidence)| evidence),
         },
-        None => Guess {
+        (None, Some((name, evidence))) => Guess {
+            name: name.to_owned(),
+            evidence: Some(evidence),
+            redis: None,
+        },
+        (None, None) => Guess {
             name: "sqlite".to_owned(),
             evidence: None,
+            redis: None,
         },
     }
 }
 
+/// Which engines are looked for: a project may use a database and Redis beside it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Among {
+    Databases,
+    Redis,
+}
+
 type Found = (&'static str, String);
 
-fn engine_of(word: &str) -> Option<&'static str> {
-    WORDS
-        .iter()
+fn engine_of(word: &str, among: Among) -> Option<&'static str> {
+    let among = |engine: &str| (engine == REDIS) == (among == Among::Redis);
+    let mut known = WORDS.iter().filter(|(engine, _)| among(engine));
+    known
         .find(|(_, words)| words.contains(&word))
         .map(|(engine, _)| *engine)
 }
 
 /// `…_URL=postgres://…` in a file of variables.
-fn environment(tree: &Tree) -> Option<Found> {
+fn environment(tree: &Tree, among: Among) -> Option<Found> {
     let files = tree
         .files()
         .filter(|file| file.starts_with(".env") && !file.contains('/'));
@@ -195,7 +235,7 @@ fn environment(tree: &Tree) -> Option<Found> {
             let scheme = scheme.and_then(|scheme| scheme.split('+').next());
             if name.ends_with("URL")
                 && !name.starts_with('#')
-                && let Some(engine) = scheme.and_then(engine_of)
+                && let Some(engine) = scheme.and_then(|scheme| engine_of(scheme, among))
             {
                 return Some((engine, format!("{file} has {name}")));
             }
@@ -205,7 +245,7 @@ fn environment(tree: &Tree) -> Option<Found> {
 }
 
 /// `image: postgres:17` in a Compose file.
-fn compose(tree: &Tree) -> Option<Found> {
+fn compose(tree: &Tree, among: Among) -> Option<Found> {
     let file = tree.first_of(&[
         "compose.yaml",
         "compose.yml",
@@ -216,13 +256,13 @@ fn compose(tree: &Tree) -> Option<Found> {
         let image = line.trim().strip_prefix("image:")?;
         let image = image.trim().trim_matches(['"', '\'']);
         let (_, name) = split(image);
-        let engine = engine_of(name.split([':', '@']).next()?)?;
+        let engine = engine_of(name.split([':', '@']).next()?, among)?;
         Some((engine, format!("{file} has the image {image}")))
     })
 }
 
 /// The first driver that a list of dependencies names.
-fn manifests(tree: &Tree) -> Option<Found> {
+fn manifests(tree: &Tree, among: Among) -> Option<Found> {
     MANIFESTS.iter().find_map(|file| {
         tree.text(file).lines().find_map(|line| {
             let line = line.trim();
@@ -234,8 +274,8 @@ fn manifests(tree: &Tree) -> Option<Found> {
             let is_word = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
             let word = line
                 .split(|c: char| !is_word(c))
-                .find(|word| engine_of(word).is_some())?;
-            Some((engine_of(word)?, format!("{file} names {word}")))
+                .find(|word| engine_of(word, among).is_some())?;
+            Some((engine_of(word, among)?, format!("{file} names {word}")))
         })
     })
 }

@@ -1,5 +1,6 @@
 //! What a project makes its database of: migrations, a schema, seeds, dumps, and SQL that tests it.
 
+use super::engine::REDIS;
 use super::tree::{Tree, has_ending, split};
 use crate::migrate::script::Dialect;
 use crate::migrate::{self, MigrateError, Tool};
@@ -40,6 +41,12 @@ const SCRIPTS: [&str; 4] = ["sql", "db", "database", "schema"];
 
 /// Finds the steps for a database of `engine`, in their order, and the tests.
 pub(super) fn find(tree: &Tree, engine: &str) -> Sources {
+    if engine == REDIS {
+        return Sources {
+            steps: commands(tree),
+            checks: None,
+        };
+    }
     let mut steps = migrations(tree, engine);
     let migrated = !steps.is_empty();
     if !migrated {
@@ -62,6 +69,18 @@ pub(super) fn find(tree: &Tree, engine: &str) -> Sources {
         steps,
         checks: checks(tree),
     }
+}
+
+/// Files of Redis commands that fill it.
+pub(super) fn commands(tree: &Tree) -> Vec<Step> {
+    let files = tree.files().filter(|file| has_ending(file, REDIS));
+    let own = files.filter(|file| is_plain(file) && !is_test(split(file).0));
+    own.map(|file| Step {
+        text: format!("redis: {file}"),
+        why: "the keys that tests begin with".to_owned(),
+        comment: false,
+    })
+    .collect()
 }
 
 /// The migrations nearest to the top; those of other parts of the project are only shown.

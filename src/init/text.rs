@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use super::Starter;
-use super::engine::Guess;
+use super::engine::{Guess, REDIS};
 use super::runners::Runner;
 use super::sources::{Sources, Step};
 
@@ -17,6 +17,16 @@ pub(super) struct Project {
     pub(super) sources: Sources,
     pub(super) runners: Vec<Runner>,
     pub(super) is_cargo: bool,
+}
+
+impl Project {
+    /// The ending of the files that its database's client runs.
+    fn ending(&self) -> &'static str {
+        match self.engine.name.as_str() {
+            REDIS => "redis",
+            _ => "sql",
+        }
+    }
 }
 
 const HEAD: &str = "\
@@ -37,8 +47,11 @@ pub(super) fn starter(project: &Project) -> Starter {
     let (checks, files) = match checks {
         Some(pattern) => (pattern.to_owned(), Vec::new()),
         None => (
-            "checks/*.sql".to_owned(),
-            vec![(PathBuf::from("checks/first.sql"), first_check(project))],
+            format!("checks/*.{}", project.ending()),
+            vec![(
+                PathBuf::from(format!("checks/first.{}", project.ending())),
+                first_check(project),
+            )],
         ),
     };
     Starter {
@@ -54,6 +67,7 @@ pub(super) fn example(project: &Project) -> Starter {
         engine: Guess {
             name: project.engine.name.clone(),
             evidence: None,
+            redis: None,
         },
         sources: Sources {
             steps: vec![Step {
@@ -93,11 +107,23 @@ fn spec(project: &Project, checks: &str) -> String {
         (None, "sqlite") => "nothing to install; or postgres".to_owned(),
         (None, _) => "or sqlite, which needs nothing installed".to_owned(),
     };
-    line(&mut text, &format!("    engine: {}", engine.name), &why);
+    match &engine.redis {
+        None => line(&mut text, &format!("    engine: {}", engine.name), &why),
+        Some(redis) => {
+            text += "    services:\n";
+            let service =
+                |name: &str, engine: &str| format!("      {name}: {{ engine: {engine} }}");
+            line(&mut text, &service("db", &engine.name), &why);
+            line(&mut text, &service("cache", REDIS), redis);
+        }
+    }
     steps(&mut text, project);
     text += "\ntests:\n  - name: checks\n";
     let _ = writeln!(text, "    snapshot: {name}");
-    let why = "one test per file; it passes when no statement fails";
+    let why = match project.ending() {
+        "redis" => "one test per file; it passes when no command answers with an error",
+        _ => "one test per file; it passes when no statement fails",
+    };
     line(&mut text, &format!("    each: {checks}"), why);
     for runner in &project.runners {
         let _ = writeln!(text, "  # - name: {}\n  #   snapshot: {name}", runner.name);
@@ -138,7 +164,8 @@ fn steps(text: &mut String, project: &Project) {
         let mark = if step.comment { "# " } else { "" };
         line(text, &format!("      {mark}- {}", step.text), &step.why);
     }
-    let has = |key: &str| steps.iter().any(|step| step.text.starts_with(key));
+    let has = |key: &str| steps.iter().any(|step| step.text.contains(key));
+    let redis = ("redis:", "redis: seed.redis", "commands, one a line");
     let further = [
         ("migrate:", "migrate: migrations", "a folder of migrations"),
         (
@@ -152,8 +179,19 @@ fn steps(text: &mut String, project: &Project) {
             "",
         ),
     ];
-    let further = further.iter().filter(|(key, ..)| !has(key));
-    for (_, step, why) in further {
+    let alone = project.engine.name == REDIS;
+    let further = further.iter().filter(|(key, ..)| !alone || *key == "run:");
+    let redis = (alone || project.engine.redis.is_some()).then_some(&redis);
+    let further = redis
+        .into_iter()
+        .chain(further)
+        .filter(|(key, ..)| !has(key));
+    for (key, step, why) in further {
+        let service = if *key == "redis:" { "cache" } else { "db" };
+        let step = match project.engine.redis {
+            Some(_) => format!("{{ on: {service}, {step} }}"),
+            None => (*step).to_owned(),
+        };
         line(
             text,
             &format!("    {}# - {step}", if active { "  " } else { "" }),
@@ -172,6 +210,9 @@ fn line(text: &mut String, code: &str, why: &str) {
 }
 
 fn first_check(project: &Project) -> String {
+    if project.ending() == "redis" {
+        return FIRST_COMMANDS.to_owned();
+    }
     let tables = match project.engine.name.as_str() {
         "sqlite" => "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name;",
         _ => {
@@ -188,6 +229,14 @@ fn first_check(project: &Project) -> String {
          -- INSERT INTO must SELECT count(*) > 0 FROM some_table;\n"
     )
 }
+
+const FIRST_COMMANDS: &str = "\
+# A test: it passes when no command answers with an error. `cowherd shell` lets you try them out.
+DBSIZE
+
+# What must hold is said in Lua:
+# EVAL \"assert(redis.call('EXISTS', KEYS[1]) == 1, 'there is no ' .. KEYS[1])\" 1 some-key
+";
 
 const SCHEMA: &str = "\
 CREATE TABLE cow (

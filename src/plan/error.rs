@@ -139,6 +139,18 @@ pub enum InputError {
     Folder {
         /// As the user wrote it.
         written: String,
+        /// The ending of the files that are meant.
+        ending: &'static str,
+    },
+    /// A file that is a test, of a snapshot that has nothing to run it.
+    #[error("can't run `{name}`: no service of the snapshot `{snapshot}` takes `.{ending}` files")]
+    NoClient {
+        /// The file's name in the plan.
+        name: String,
+        /// The snapshot.
+        snapshot: String,
+        /// The file's ending.
+        ending: &'static str,
     },
     /// A device, pipe or socket.
     #[error("can't use `{name}`: it is not a regular file")]
@@ -229,12 +241,18 @@ impl InputError {
             Self::Pattern { .. } => {
                 Some("`*`, `?`, `[…]` and, as a whole part of the path, `**` are special".into())
             }
-            Self::Folder { written } => {
+            Self::Folder { written, ending } => {
                 let folder = written.trim_end_matches('/');
-                Some(format!(
-                    "name its files: `{folder}/*.sql`, or apply it with `migrate: {folder}`"
-                ))
+                let migrate = match *ending {
+                    "sql" => format!(", or apply it with `migrate: {folder}`"),
+                    _ => String::new(),
+                };
+                Some(format!("name its files: `{folder}/*.{ending}`{migrate}"))
             }
+            Self::NoClient { ending, .. } => Some(match *ending {
+                "redis" => "a service of `engine: redis` does".into(),
+                _ => "a database that knows SQL does".into(),
+            }),
             Self::NotRegular { .. } | Self::Read { .. } => None,
             Self::Script { source, .. } => source.hint(),
             Self::Include {

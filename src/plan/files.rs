@@ -10,8 +10,8 @@ use crate::migrate::natural_order;
 /// What a folder stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Folders {
-    /// Nothing: a pattern passes over it, and naming it is an error.
-    Refused,
+    /// Nothing: a pattern passes over it, and naming it is an error. Files with this ending are meant.
+    Refused(&'static str),
     /// Every file below it.
     Walked,
 }
@@ -52,9 +52,10 @@ fn one(folder: &Path, written: &str, folders: Folders) -> Result<Matches, InputE
     let path = normal(&folder.join(written));
     match fs::metadata(&path) {
         Ok(kind) if kind.is_dir() => {
-            if folders == Folders::Refused {
+            if let Folders::Refused(ending) = folders {
                 return Err(InputError::Folder {
                     written: written.to_owned(),
+                    ending,
                 });
             }
             let mut files = Vec::new();

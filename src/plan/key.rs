@@ -142,7 +142,8 @@ impl<'a> Keys<'a> {
                 };
                 self.migrate(&key, parent, dir, &asked)
             }
-            StepKind::Sql(patterns) => self.sql(key(parent), patterns, dialect),
+            StepKind::Sql(patterns) => self.files("sql", key(parent), patterns, dialect),
+            StepKind::Redis(patterns) => self.files("redis", key(parent), patterns, None),
             StepKind::Run {
                 command,
                 inputs,
@@ -231,15 +232,21 @@ impl<'a> Keys<'a> {
         made
     }
 
-    fn sql(&mut self, key: Labelled, patterns: &[String], dialect: Option<Dialect>) -> Made {
-        let (paths, errors) = files::expand(self.folder, patterns, Folders::Refused);
+    fn files(
+        &mut self,
+        kind: &'static str,
+        key: Labelled,
+        patterns: &[String],
+        dialect: Option<Dialect>,
+    ) -> Made {
+        let (paths, errors) = files::expand(self.folder, patterns, Folders::Refused(kind));
         let mut reads = Reads::after(errors);
         // The client runs a file as it stands: statements that refuse a transaction work.
         let scripts = paths
             .iter()
             .map(|path| self.script(path, dialect, &mut reads))
             .collect();
-        let label = format!("sql {}", patterns.join(" "));
+        let label = format!("{kind} {}", patterns.join(" "));
         Made::whole(key, label, Work::Scripts(scripts), reads)
     }
 
@@ -353,6 +360,7 @@ fn kind(kind: &StepKind) -> &'static str {
     match kind {
         StepKind::Migrate { .. } => "migrate",
         StepKind::Sql(_) => "sql",
+        StepKind::Redis(_) => "redis",
         StepKind::Run { .. } => "run",
     }
 }

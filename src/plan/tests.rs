@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::error::{InputError, PlanError, Problem};
 use super::files::{self, Folders, name_of};
-use crate::spec::{CommandLine, Spec, Test, TestKind};
+use crate::migrate::script::Dialect;
+use crate::spec::{CommandLine, Service, Spec, Test, TestKind};
 
 /// A file that is a test.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,8 +32,8 @@ pub struct PlannedTest {
 pub enum CaseAction {
     /// A command; never empty.
     Command(Vec<String>),
-    /// An SQL file, for the client of the snapshot's first engine.
-    Sql(CaseFile),
+    /// A file with this ending, for the client of the snapshot's first engine that takes such.
+    Script(CaseFile, &'static str),
 }
 
 /// The files that `each:` names: those of one pattern in natural order, no file twice. `folder` is
@@ -42,7 +43,7 @@ pub enum CaseAction {
 /// Every path that is missing and every pattern that matches nothing.
 pub fn expand_each(folder: &Path, patterns: &[String]) -> Result<Vec<CaseFile>, Vec<InputError>> {
     let folder = super::absolute(folder);
-    let (paths, errors) = files::expand(&folder, patterns, Folders::Refused);
+    let (paths, errors) = files::expand(&folder, patterns, Folders::Refused("sql"));
     if !errors.is_empty() {
         return Err(errors);
     }
@@ -85,7 +86,14 @@ pub fn tests(
             TestKind::Each(patterns) => match expand_each(&spec.folder, patterns) {
                 Ok(cases) => {
                     for case in cases {
-                        add(format!("{}::{}", test.name, case.name), action(case));
+                        let name = format!("{}::{}", test.name, case.name);
+                        match action(spec, test, case) {
+                            Ok(action) => add(name, action),
+                            Err(error) => problems.push(Problem {
+                                position: test.position,
+                                error,
+                            }),
+                        }
                     }
                 }
                 Err(errors) => problems.extend(errors.into_iter().map(|error| Problem {
@@ -114,12 +122,30 @@ pub fn tests(
     }
 }
 
-fn action(case: CaseFile) -> CaseAction {
+fn action(spec: &Spec, test: &Test, case: CaseFile) -> Result<CaseAction, InputError> {
     let extension = case.path.extension().unwrap_or_default();
-    if extension.eq_ignore_ascii_case("sql") {
-        CaseAction::Sql(case)
-    } else {
-        CaseAction::Command(vec![case.path.to_string_lossy().into_owned()])
+    let endings = ["sql", "redis"].into_iter();
+    let mut endings = endings.filter(|ending| extension.eq_ignore_ascii_case(ending));
+    let Some(ending) = endings.next() else {
+        let program = case.path.to_string_lossy().into_owned();
+        return Ok(CaseAction::Command(vec![program]));
+    };
+    let snapshot = spec
+        .snapshots
+        .iter()
+        .find(|other| other.name == test.snapshot);
+    let mut services = snapshot.into_iter().flat_map(|snapshot| &snapshot.services);
+    let takes = |service: &Service| match Dialect::of_engine(&service.engine) {
+        Some(_) => ending == "sql",
+        None => ending == "redis" && ["redis", "valkey"].contains(&service.engine.as_str()),
+    };
+    match services.any(takes) {
+        true => Ok(CaseAction::Script(case, ending)),
+        false => Err(InputError::NoClient {
+            name: case.name,
+            snapshot: test.snapshot.clone(),
+            ending,
+        }),
     }
 }
 

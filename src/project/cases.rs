@@ -179,24 +179,30 @@ fn case(
     let limits = test
         .limits
         .or(snapshot.map(|snapshot| snapshot.limits).unwrap_or_default());
-    let mut command = match (&case.action, state.services.first()) {
-        (CaseAction::Sql(file), Some(engine)) => {
-            let exec = engine.client_script(&file.path);
-            let mut command = command_of(&exec);
-            command
-                .envs(test_environment(host.identity))
-                .envs(exec.environment);
-            command
-        }
-        (CaseAction::Sql(file), None) => Command::new(&file.path),
-        (CaseAction::Command(argv), _) => {
+    let client = |ending: &str| {
+        let mut services = state.services.iter();
+        services.find(|engine| engine.script_ending() == ending)
+    };
+    let mut command = match &case.action {
+        CaseAction::Script(file, ending) => match client(ending) {
+            Some(engine) => {
+                let exec = engine.client_script(&file.path);
+                let mut command = command_of(&exec);
+                command
+                    .envs(test_environment(host.identity))
+                    .envs(exec.environment);
+                command
+            }
+            None => Command::new(&file.path),
+        },
+        CaseAction::Command(argv) => {
             let mut command = Command::from_argv(argv);
             command.envs(test_environment(host.identity));
             command
         }
     };
     let mut shown = host.shown.clone();
-    if let CaseAction::Sql(file) = &case.action {
+    if let CaseAction::Script(file, _) = &case.action {
         shown.extend(file.path.parent().map(Path::to_owned));
     }
     command

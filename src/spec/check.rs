@@ -5,16 +5,24 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::check_tests::check_test;
 use super::draft::{Draft, Field, Placed, ServiceDraft, SnapshotDraft, StepDraft};
-use super::problem::{Faults, list, nearest, quoted, unknown};
+use super::problem::{Faults, Place, list, nearest, quoted, unknown};
 use super::{Limits, Service, Snapshot, Step, StepKind, Test};
 
 /// The engines by every name that a spec may use, each with the name that the model uses.
-const ENGINES: [(&str, &str); 4] = [
+const ENGINES: [(&str, &str); 6] = [
     ("postgres", "postgres"),
     ("sqlite", "sqlite"),
+    ("redis", "redis"),
     ("postgresql", "postgres"),
     ("sqlite3", "sqlite"),
+    ("valkey", "valkey"),
 ];
+
+/// How many of them are told to who writes none of them.
+const TOLD: usize = 3;
+
+/// The engines that hold keys with values, and know no SQL.
+const KEY_VALUE: [&str; 2] = ["redis", "valkey"];
 
 /// The migration tools whose naming rules are known.
 const TOOLS: [&str; 7] = [
@@ -217,11 +225,23 @@ fn service(draft: &ServiceDraft, snapshot: &str, faults: &mut Faults) -> Service
         );
         faults.add(*place, message);
     }
+    let numbered = engine.is_some_and(|engine| KEY_VALUE.contains(&engine));
     let database = draft.database.as_ref();
+    if let Some(Placed { value, place }) = database
+        && numbered
+        && value.parse::<u32>().is_err()
+    {
+        let message = format!(
+            "{} can't be a database of Redis; its databases are numbers, as in `database: 0`",
+            quoted(value)
+        );
+        faults.add(*place, message);
+    }
+    let usual = if numbered { "0" } else { snapshot };
     Service {
         name: draft.name.value.clone(),
         engine: engine.unwrap_or_default().to_owned(),
-        database: database.map_or_else(|| snapshot.to_owned(), |written| written.value.clone()),
+        database: database.map_or_else(|| usual.to_owned(), |written| written.value.clone()),
         settings: draft.settings.clone(),
         bin_dir: draft.bin_dir.clone(),
         position: draft.name.place.position,
@@ -232,7 +252,7 @@ fn service(draft: &ServiceDraft, snapshot: &str, faults: &mut Faults) -> Service
 fn engine(written: &Placed<String>, faults: &mut Faults) -> Option<&'static str> {
     let known = ENGINES.iter().find(|(name, _)| *name == written.value);
     if known.is_none() {
-        let names = ENGINES[..2].iter().map(|(name, _)| *name);
+        let names = ENGINES[..TOLD].iter().map(|(name, _)| *name);
         faults.add(written.place, unknown_kind("engine", &written.value, names));
     }
     known.map(|(_, name)| *name)
@@ -268,11 +288,43 @@ fn step(draft: StepDraft, services: &[Service], faults: &mut Faults) -> Option<S
         let message = unknown_kind("migration tool", tool, TOOLS.into_iter());
         faults.add(draft.kind_place, message);
     }
+    if let (Some(service), Some(kind)) =
+        (services.iter().find(|s| Some(&*s.name) == on), &draft.kind)
+    {
+        check_fit(service, kind, draft.kind_place, faults);
+    }
     Some(Step {
         on: on?.to_owned(),
         kind: draft.kind?,
         position: draft.place.position,
     })
+}
+
+/// Reports a step that the service's engine knows nothing of.
+fn check_fit(service: &Service, kind: &StepKind, place: Place, faults: &mut Faults) {
+    let key_value = KEY_VALUE.contains(&service.engine.as_str());
+    let (key, remedy) = match kind {
+        StepKind::Migrate { .. } if key_value => {
+            ("migrate", "give it commands, as in `redis: seed.redis`")
+        }
+        StepKind::Sql(_) if key_value => ("sql", "give it commands, as in `redis: seed.redis`"),
+        StepKind::Redis(_) if !key_value => (
+            "redis",
+            "fill it with `sql:`, or say `on:` with a service of `engine: redis`",
+        ),
+        _ => return,
+    };
+    // What is wrong with the engine's name was reported.
+    if !service.engine.is_empty() {
+        let name = quoted(&service.name);
+        let engine = &service.engine;
+        faults.add(
+            place,
+            format!(
+                "`{key}` is nothing for the service {name}, which is `engine: {engine}`; {remedy}"
+            ),
+        );
+    }
 }
 
 /// Says that a word is none of a few known ones, which are all told.

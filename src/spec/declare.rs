@@ -122,7 +122,7 @@ pub struct SnapshotDeclaration {
 }
 
 impl SnapshotDeclaration {
-    /// The engine of its one service: `postgres` or `sqlite`.
+    /// The engine of its one service: `postgres`, `sqlite` or `redis`.
     #[track_caller]
     pub fn engine(self, name: &str) -> Self {
         self.field(Location::caller(), "engine", name)
@@ -205,6 +205,12 @@ impl SnapshotDeclaration {
     #[track_caller]
     pub fn sql(self, files: &str) -> Self {
         self.step(Location::caller(), "sql", |place| text(files, place))
+    }
+
+    /// A step: files of Redis commands, by a path or a pattern.
+    #[track_caller]
+    pub fn redis(self, files: &str) -> Self {
+        self.step(Location::caller(), "redis", |place| text(files, place))
     }
 
     /// A step: a command with the database's variables, as in `.run("./load.sh", ["data/*.csv"])`. The inputs are all

@@ -52,9 +52,9 @@ pub struct Snapshot {
 pub struct Service {
     /// `db` when the short form `engine:` was used.
     pub name: String,
-    /// The engine's name: `postgres`, `sqlite`.
+    /// The engine's name: `postgres`, `sqlite`, `redis`.
     pub engine: String,
-    /// The database to create and connect to; the snapshot's name where the spec is silent.
+    /// The database to create and connect to; the snapshot's name where the spec is silent, for Redis 0.
     pub database: String,
     /// The engine's own settings, as it writes them.
     pub settings: BTreeMap<String, String>,
@@ -91,6 +91,8 @@ pub enum StepKind {
     },
     /// Runs SQL files: paths or globs, as the user wrote them.
     Sql(Vec<String>),
+    /// Gives files of commands to Redis: paths or globs, as the user wrote them.
+    Redis(Vec<String>),
     /// Runs a command with the database's variables.
     Run {
         /// The command.
@@ -156,7 +158,7 @@ pub struct Test {
 pub enum TestKind {
     /// The entry is one test.
     Command(CommandLine),
-    /// One test for each file that the globs match; an `.sql` file is run by the engine's client,
+    /// One test for each file that the globs match; an `.sql` or `.redis` file is run by the engine's client,
     /// any other file is executed.
     Each(Vec<String>),
     /// One test for each line that `discover` prints; `{test}` in `command` is the line.

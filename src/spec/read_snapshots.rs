@@ -16,7 +16,7 @@ const SHORT_FORM: &str = "db";
 const OF_A_SERVICE: [&str; 3] = ["database", "settings", "bin_dir"];
 
 /// What a step can do.
-const KINDS: [&str; 3] = ["migrate", "sql", "run"];
+const KINDS: [&str; 4] = ["migrate", "sql", "redis", "run"];
 
 impl Reader<'_> {
     pub(super) fn snapshots(&mut self, slot: &Slot<'_>) -> Vec<SnapshotDraft> {
@@ -171,7 +171,7 @@ impl Reader<'_> {
             what: "a step".into(),
             ..*step
         };
-        let fields = self.fields(&step, &["migrate", "sql", "run", "on"])?;
+        let fields = self.fields(&step, &["migrate", "sql", "redis", "run", "on"])?;
         let on = self.field(&fields, "on", Self::word);
         let mut written = KINDS.iter().filter_map(|kind| fields.get(kind));
         let first = written.next();
@@ -190,7 +190,8 @@ impl Reader<'_> {
                 kind_place = first.place();
                 kind = match first.what.as_str() {
                     "`migrate`" => self.migrate(&first, &mut kind_place),
-                    "`sql`" => self.sql(&first),
+                    "`sql`" => self.files(&first, "seed/*.sql").map(StepKind::Sql),
+                    "`redis`" => self.files(&first, "seed/*.redis").map(StepKind::Redis),
                     _ => self.run(&first),
                 };
             }
@@ -259,16 +260,16 @@ impl Reader<'_> {
         })
     }
 
-    fn sql(&mut self, slot: &Slot<'_>) -> Option<StepKind> {
+    fn files(&mut self, slot: &Slot<'_>, example: &str) -> Option<Vec<String>> {
         let files = self.words(slot)?;
         if files.is_empty() {
-            self.fault(
-                slot.key,
-                "`sql` is empty; name a file, as in `sql: seed/*.sql`",
-            );
+            let what = &slot.what;
+            let key = what.trim_matches('`');
+            let message = format!("{what} is empty; name a file, as in `{key}: {example}`");
+            self.fault(slot.key, message);
             return None;
         }
-        Some(StepKind::Sql(files))
+        Some(files)
     }
 
     fn run(&mut self, slot: &Slot<'_>) -> Option<StepKind> {

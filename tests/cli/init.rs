@@ -38,6 +38,35 @@ const KINDS: &[Kind] = &[
         ],
     },
     Kind {
+        name: "Redis alone",
+        files: &[
+            (".env", "CACHE_URL=redis://localhost/1\n"),
+            ("seeds/cache.redis", "SET a 1\n"),
+        ],
+        lines: &[
+            "engine: redis",
+            "- redis: seeds/cache.redis",
+            "each: checks/*.redis",
+        ],
+    },
+    Kind {
+        name: "PostgreSQL with Redis beside it",
+        files: &[
+            (
+                "compose.yaml",
+                "services:\n  c:\n    image: valkey/valkey:8\n  d:\n    image: postgres:17\n",
+            ),
+            ("migrations/1_first.sql", "CREATE TABLE t (x int);"),
+        ],
+        lines: &[
+            "services:",
+            "db: { engine: postgres }",
+            "cache: { engine: redis }",
+            "- { on: db, migrate: migrations }",
+            "each: checks/*.sql",
+        ],
+    },
+    Kind {
         name: "Rust with sqlx",
         files: &[
             (

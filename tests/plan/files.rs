@@ -278,9 +278,11 @@ fn entries_become_tests_in_the_order_of_the_spec() {
     );
     let command = |index: usize| match &planned[index].action {
         CaseAction::Command(argv) => argv.last().unwrap().clone(),
-        CaseAction::Sql(case) => panic!("{case:?}"),
+        CaseAction::Script(case, _) => panic!("{case:?}"),
     };
-    assert!(matches!(&planned[1].action, CaseAction::Sql(case) if case.name == "c/a.SQL"));
+    assert!(
+        matches!(&planned[1].action, CaseAction::Script(case, "sql") if case.name == "c/a.SQL")
+    );
     assert_eq!(
         PathBuf::from(command(2)),
         project.root.path().join("c/b.sh")

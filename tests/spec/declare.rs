@@ -73,6 +73,7 @@ snapshots:
       - { sql: a.sql, on: db }
       - { sql: b.sql, on: cache }
       - { sql: c.sql, on: cache }
+  keys: { engine: redis, database: 3, steps: [ { redis: 'seed/*.redis' } ] }
 ",
     );
     let declared = declare(Path::new("/"), |spec| {
@@ -103,6 +104,9 @@ snapshots:
                 .on("cache")
                 .sql("b.sql")
                 .sql("c.sql")
+        })
+        .snapshot("keys", |keys| {
+            keys.engine("redis").database("3").redis("seed/*.redis")
         })
     })
     .expect("a spec");

@@ -36,10 +36,10 @@ fn a_misspelt_key_is_one_problem() {
 
 #[test]
 fn a_key_near_none_is_told_all() {
-    let problem = problem(with_steps("      - { sql: a, redis: b }\n"));
+    let problem = problem(with_steps("      - { sql: a, mongo: b }\n"));
     assert_eq!(
         problem,
-        "6:19: unknown key `redis`; known: `migrate`, `sql`, `run`, `on`"
+        "6:19: unknown key `mongo`; known: `migrate`, `sql`, `redis`, `run`, `on`"
     );
 }
 
@@ -153,7 +153,7 @@ fn unknown_engines_and_tools_are_told_the_known_ones() {
     let text = "version: 1\nsnapshots: { a: { engine: mysql } }\n";
     assert_eq!(
         problem(text),
-        "2:27: unknown engine `mysql`; known: `postgres`, `sqlite`"
+        "2:27: unknown engine `mysql`; known: `postgres`, `sqlite`, `redis`"
     );
     assert_eq!(
         problem(with_steps("      - migrate: { tool: liquibase, dir: m }\n")),
@@ -173,12 +173,56 @@ fn a_run_step_says_why_it_needs_inputs() {
 fn a_step_does_one_thing() {
     assert_eq!(
         problem(with_steps("      - { on: db }\n")),
-        "6:9: this step does nothing; write one of `migrate`, `sql`, `run`"
+        "6:9: this step does nothing; write one of `migrate`, `sql`, `redis`, `run`"
     );
     assert_eq!(
         problem(with_steps("      - { migrate: m, sql: a.sql }\n")),
         "6:23: a step does one thing; make `sql` a step of its own"
     );
+}
+
+#[test]
+fn a_step_is_of_the_services_kind() {
+    let spec = |step: &str| {
+        let services = "services: { db: { engine: sqlite }, cache: { engine: redis } }";
+        format!("version: 1\nsnapshots:\n  a:\n    {services}\n    steps: [ {{ {step} }} ]\n")
+    };
+    assert_eq!(
+        problem(spec("on: db, redis: a.redis")),
+        "5:31: `redis` is nothing for the service `db`, which is `engine: sqlite`; fill it with `sql:`, \
+         or say `on:` with a service of `engine: redis`"
+    );
+    for step in [
+        "sql: a.sql",
+        "migrate: m",
+        "migrate: { tool: flyway, dir: m }",
+    ] {
+        let said = problem(spec(&format!("on: cache, {step}")));
+        let (key, _) = step.split_once(':').expect("a key");
+        let start = format!(
+            "`{key}` is nothing for the service `cache`, which is `engine: redis`; give it commands"
+        );
+        assert!(said.contains(&start), "{said}");
+    }
+    good(spec("on: cache, redis: [a.redis, b.redis]"));
+    good(spec("on: cache, run: { command: x, inputs: [] }"));
+    // One mistake is one problem.
+    let unknown = "version: 1\nsnapshots: { a: { engine: oracle, steps: [ { redis: a } ] } }\n";
+    assert!(problem(unknown).contains("unknown engine `oracle`"));
+}
+
+#[test]
+fn a_database_of_redis_is_a_number() {
+    let text = "version: 1\nsnapshots: { a: { engine: redis, database: shop } }\n";
+    assert_eq!(
+        problem(text),
+        "2:44: `shop` can't be a database of Redis; its databases are numbers, as in `database: 0`"
+    );
+    let spec = good(
+        "version: 1\nsnapshots: { a: { engine: valkey }, b: { engine: redis, database: 3 } }\n",
+    );
+    let databases = [0, 1].map(|index| spec.snapshots[index].services[0].database.as_str());
+    assert_eq!(databases, ["0", "3"]);
 }
 
 #[test]

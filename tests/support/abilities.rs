@@ -3,6 +3,7 @@
 use std::sync::OnceLock;
 
 use cowherd::engine::postgres_find::Places;
+use cowherd::engine::redis_find;
 use cowherd::sandbox::{Identity, Sandbox};
 
 /// Whether a test may go on that needs `ability`. A missing one is printed and counted, and is a
@@ -64,4 +65,16 @@ pub(crate) fn postgres() -> bool {
             .map_err(|error| error.to_string())
     });
     userns() && require("postgres", probe.clone())
+}
+
+/// Whether containers can be started and Redis, or Valkey in its place, is installed.
+pub(crate) fn redis() -> bool {
+    static PROBE: OnceLock<Result<(), String>> = OnceLock::new();
+    let probe = PROBE.get_or_init(|| {
+        redis_find::Places::of_this_host()
+            .find(None, None)
+            .map(drop)
+            .map_err(|error| error.to_string())
+    });
+    userns() && require("redis", probe.clone())
 }
