@@ -146,7 +146,8 @@ pub(crate) fn ask(client: &mut Client) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn build(project: &Project, wanted: &[&str]) -> anyhow::Result<Vec<Arc<State>>> {
+/// Builds snapshots, and gives them in the order in which they were asked for.
+pub(crate) fn build(project: &Project, wanted: &[&str]) -> anyhow::Result<Vec<Arc<State>>> {
     let stop = Stop::new()?;
     let prepared = project.prepare(wanted, &stop, &mut |event| {
         if let Event::BuildFinished { step, duration, .. } = event {

@@ -10,6 +10,7 @@ mod memory;
 mod pool;
 mod postgres;
 mod process;
+mod redis;
 mod small;
 mod suite;
 mod table;
@@ -57,7 +58,7 @@ struct Args {
 type Section = fn(&Fixture, &mut Table) -> anyhow::Result<()>;
 
 /// In the order of the table.
-const SECTIONS: [(&str, Section); 12] = [
+const SECTIONS: [(&str, Section); 13] = [
     ("start", postgres::start),
     ("cpu", postgres::cpu),
     ("memory", memory::memory),
@@ -66,6 +67,7 @@ const SECTIONS: [(&str, Section); 12] = [
     ("sandbox", small::sandbox),
     ("sqlite", small::sqlite),
     ("layers", small::layers),
+    ("redis", redis::redis),
     ("tests", concurrent::tests),
     ("cargo", cargo::cargo_tests),
     ("suite", suite::suite),
