@@ -6,6 +6,8 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
 use super::binary::Binary;
 use super::seen::{environment, shared, shown};
 use super::wanted::Wanted;
@@ -249,8 +251,8 @@ impl Fixture {
                 return match ended {
                     Ok(protocol::Ended::Code(code)) => Ok(Exit::Code(code)),
                     Ok(protocol::Ended::Signal(signal)) => Ok(Exit::Signal(signal)),
-                    // A pool that the same Ctrl-C has ended is no news.
-                    Err(_) if stop.asked().is_some() => Err(RunError::Interrupted),
+                    // A pool that the same Ctrl-C has ended is no news, though its end may be known here before it is.
+                    Err(error) if is_asked(stop, &error) => Err(RunError::Interrupted),
                     Err(error) => Err(error.into()),
                 };
             }
@@ -335,6 +337,16 @@ impl Source {
             first: Mutex::new(Some(client)),
         })
     }
+}
+
+/// Whether the order to stop is here, or comes within what a signal to all may be late on a busy machine.
+fn is_asked(stop: &Stop, error: &ClientError) -> bool {
+    if matches!(error, ClientError::Gone { .. }) {
+        let mut fds = [PollFd::new(stop.killed(), PollFlags::POLLIN)];
+        // Interrupted by the very signal that it waits for, it knows.
+        let _ = poll(&mut fds, PollTimeout::from(1000_u16));
+    }
+    stop.asked().is_some()
 }
 
 fn connect(socket: &Path, stop: &Stop) -> io::Result<Result<Client, ClientError>> {

@@ -232,7 +232,7 @@ impl Importer<'_> {
             shelf.check(blob)?;
         }
         let draft = self.store.draft(&lock)?;
-        unpack(shelf.section(blob)?, layer, &draft, self.stopped)?;
+        let hashed = unpack(shelf.section(blob)?, layer, &draft, self.stopped)?;
         if self.identity.is_root() {
             let (uid, gid) = self.identity.user();
             for service in draft.services()? {
@@ -246,7 +246,7 @@ impl Importer<'_> {
             engine: layer.engine.clone(),
             engine_version: layer.engine_version.clone(),
         };
-        match draft.seal_as(info, &digest) {
+        match draft.seal_as(info, &digest, &hashed) {
             Err(crate::store::StoreError::OtherContent { .. }) => {
                 Err(Refusal::Layer(digest).into())
             }

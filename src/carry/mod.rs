@@ -39,6 +39,7 @@
 //! What remains is trust in who made the file: which step a layer is the result of, and what a database does when it is
 //! run, no digest can tell.
 
+mod aside;
 mod error;
 mod export;
 mod flush;

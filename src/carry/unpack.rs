@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
+use super::aside::Aside;
 use super::error::{CarryError, Refusal};
 use super::flush::{Flusher, STRETCH};
 use super::image::LayerRecord;
@@ -17,7 +18,7 @@ use super::shelf::Section;
 use super::squeeze::Unsqueeze;
 use super::tape::{self, Head, What};
 use crate::disk::{self, Context as _};
-use crate::store::Draft;
+use crate::store::{Draft, Hashed};
 
 /// What can go wrong while unpacking: with the file, or with this machine.
 #[derive(Debug)]
@@ -38,23 +39,29 @@ impl<E: Into<CarryError>> From<E> for Fault {
     }
 }
 
-/// Unpacks the layer into the draft, up to what `layer` says that it has. Owners are the caller's.
+/// Unpacks the layer into the draft, up to what `layer` says that it has, and gives the digests of the files. Owners are
+/// the caller's.
 pub(super) fn unpack(
     blob: Section<'_>,
     layer: &LayerRecord,
     draft: &Draft,
     stopped: &(dyn Fn() -> bool + Sync),
-) -> Result<(), Fault> {
+) -> Result<Hashed, Fault> {
     let (sender, receiver) = sync_channel(WAITING);
+    // Chunks come back to be filled again: memory that is new costs more than what is copied to it.
+    let (emptied, empty) = sync_channel(WAITING);
     thread::scope(|scope| {
-        let source = scope.spawn(move || decompress(blob, layer, &sender));
-        let unpacked = write(receiver, layer, draft, stopped);
+        let source = scope.spawn(move || decompress(blob, layer, &sender, &empty));
+        let unpacked = write(Chunks::new(receiver, emptied), layer, draft, stopped);
         let decompressed = source.join().expect("a decompressor doesn't panic");
         match unpacked {
             // What is cut off looks like a tar that ends too early.
             Err(Fault::Refused(refusal)) => Err(decompressed.err().unwrap_or(refusal).into()),
             Err(other) => Err(other),
-            Ok(()) => Ok(decompressed?),
+            Ok(hashed) => {
+                decompressed?;
+                Ok(hashed)
+            }
         }
     })
 }
@@ -63,6 +70,7 @@ fn decompress(
     blob: Section<'_>,
     layer: &LayerRecord,
     to: &SyncSender<Vec<u8>>,
+    empty: &Receiver<Vec<u8>>,
 ) -> Result<(), Refusal> {
     let mut left = layer
         .entries
@@ -71,7 +79,9 @@ fn decompress(
         .saturating_add(tape::END);
     let mut from = Unsqueeze::new(blob).map_err(Refusal::Compression)?;
     loop {
-        let mut chunk = Vec::with_capacity(CHUNK);
+        let mut chunk = empty.try_recv().unwrap_or_default();
+        chunk.clear();
+        chunk.reserve(CHUNK);
         let read = from.by_ref().take(CHUNK as u64).read_to_end(&mut chunk);
         let read = read.map_err(Refusal::Compression)? as u64;
         if read == 0 {
@@ -92,11 +102,11 @@ fn decompress(
 }
 
 fn write(
-    from: Receiver<Vec<u8>>,
+    chunks: Chunks,
     layer: &LayerRecord,
     draft: &Draft,
     stopped: &(dyn Fn() -> bool + Sync),
-) -> Result<(), Fault> {
+) -> Result<Hashed, Fault> {
     let mut staging = Staging {
         draft,
         layer,
@@ -108,14 +118,10 @@ fn write(
         modes: Vec::new(),
         bytes: 0,
         entries: 0,
+        hashes: Aside::new(),
     };
     // The mark of an opaque folder is an entry of its own.
     let most = layer.entries.saturating_mul(2);
-    let chunks = Chunks {
-        from,
-        chunk: Vec::new(),
-        at: 0,
-    };
     let mut rest = tape::read(chunks, most, &mut |head, content| {
         staging.go_on()?;
         staging.take(head, content)
@@ -144,6 +150,7 @@ struct Staging<'a> {
     modes: Vec<(PathBuf, u32)>,
     bytes: u64,
     entries: u64,
+    hashes: Aside,
 }
 
 impl Staging<'_> {
@@ -262,16 +269,18 @@ impl Staging<'_> {
             .mode(0o600)
             .open(target)
             .on("create", target)?;
-        let mut buffer = vec![0; 128 << 10];
         let (mut left, mut fresh) = (head.size, 0);
         while left > 0 {
             self.go_on()?;
-            let most = buffer.len().min(left as usize);
-            let read = content.read(&mut buffer[..most]).map_err(Refusal::Tar)?;
+            let mut piece = self.hashes.piece();
+            let most = piece.len().min(left as usize);
+            let read = content.read(&mut piece[..most]).map_err(Refusal::Tar)?;
             if read == 0 {
                 return Err(Refusal::Tar(io::ErrorKind::UnexpectedEof.into()).into());
             }
-            io::Write::write_all(&mut file, &buffer[..read]).on("write", target)?;
+            piece.truncate(read);
+            io::Write::write_all(&mut file, &piece).on("write", target)?;
+            self.hashes.take(piece);
             left -= read as u64;
             fresh += read as u64;
             if fresh >= STRETCH {
@@ -279,6 +288,7 @@ impl Staging<'_> {
                 fresh = 0;
             }
         }
+        self.hashes.end(head.path.clone());
         Ok(file
             .set_permissions(Permissions::from_mode(head.mode))
             .on("write", target)?)
@@ -291,7 +301,7 @@ impl Staging<'_> {
         }
     }
 
-    fn finish(self) -> Result<(), Fault> {
+    fn finish(self) -> Result<Hashed, Fault> {
         if (self.bytes, self.entries) != (self.layer.bytes, self.layer.entries) {
             return Err(Refusal::Layer(self.layer.digest.0).into());
         }
@@ -299,22 +309,39 @@ impl Staging<'_> {
         for (folder, mode) in self.modes.iter().rev() {
             fs::set_permissions(folder, Permissions::from_mode(*mode)).on("write", folder)?;
         }
-        Ok(())
+        Ok(self.hashes.finish())
     }
 }
 
 /// Reads what comes in pieces.
 struct Chunks {
     from: Receiver<Vec<u8>>,
+    /// Takes those that were read.
+    emptied: SyncSender<Vec<u8>>,
     chunk: Vec<u8>,
     at: usize,
+}
+
+impl Chunks {
+    fn new(from: Receiver<Vec<u8>>, emptied: SyncSender<Vec<u8>>) -> Self {
+        Self {
+            from,
+            emptied,
+            chunk: Vec::new(),
+            at: 0,
+        }
+    }
 }
 
 impl Read for Chunks {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.at == self.chunk.len() {
             // An error: there is no more to come.
-            self.chunk = self.from.recv().unwrap_or_default();
+            let next = self.from.recv().unwrap_or_default();
+            // One too many is let go.
+            let _ = self
+                .emptied
+                .try_send(std::mem::replace(&mut self.chunk, next));
             self.at = 0;
         }
         let most = buffer.len().min(self.chunk.len() - self.at);

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::key::HeldKey;
-use super::manifest::Manifest;
+use super::manifest::{Hashed, Manifest};
 use super::records::{self, Hex, LayerRecord};
 use super::scratch::Scratch;
 use super::{KeyLock, Layer, Store, StoreError, set_mode};
@@ -117,26 +117,41 @@ impl Draft {
     /// # Errors
     /// When anything can't be read or written. The key is then absent as before.
     pub fn seal(self, info: LayerInfo) -> Result<Layer, StoreError> {
-        self.seal_if(info, None)
+        self.seal_if(info, None, &Hashed::new())
     }
 
-    /// As [`seal`](Self::seal), but only what turns out to be the layer `expected`.
+    /// As [`seal`](Self::seal), but only what turns out to be the layer `expected`. Files whose digest is in `hashed`
+    /// are not read again.
     ///
     /// # Errors
     /// As `seal`, and [`StoreError::OtherContent`]; nothing is left then.
-    pub fn seal_as(self, info: LayerInfo, expected: &Digest) -> Result<Layer, StoreError> {
-        self.seal_if(info, Some(expected))
+    pub fn seal_as(
+        self,
+        info: LayerInfo,
+        expected: &Digest,
+        hashed: &Hashed,
+    ) -> Result<Layer, StoreError> {
+        self.seal_if(info, Some(expected), hashed)
     }
 
-    fn seal_if(self, info: LayerInfo, expected: Option<&Digest>) -> Result<Layer, StoreError> {
+    fn seal_if(
+        self,
+        info: LayerInfo,
+        expected: Option<&Digest>,
+        hashed: &Hashed,
+    ) -> Result<Layer, StoreError> {
         let inner = self.scratch.inner();
         let files = self.path().join("files");
         // Whoever works on top of the layer can tell by the time what was written since.
+        let mut bytes = 0;
         disk::walk(&files, Reach::Force, &mut |entry| match entry.kind() {
-            Kind::File => disk::date_back(&entry.path),
+            Kind::File => {
+                bytes += entry.metadata.len();
+                disk::date_back(&entry.path)
+            }
             _ => Ok(()),
         })?;
-        let manifest = Manifest::of(&files, Reach::Force)?;
+        let manifest = self.hash(&files, bytes, hashed)?;
         let parent = info.parent.as_ref().map(Layer::digest);
         let digest = manifest.digest(parent);
         if let Some(expected) = expected.filter(|expected| **expected != digest) {
@@ -166,6 +181,23 @@ impl Draft {
         };
         inner.write_key(&self.key.key, &digest, &label)?;
         Ok(Layer::new(inner, self.key.key, &label, record, held))
+    }
+
+    /// Hashes the files, `bytes` of them, and has the disk take them meanwhile where they are many.
+    fn hash(&self, files: &Path, bytes: u64, hashed: &Hashed) -> Result<Manifest, StoreError> {
+        const MANY: u64 = 16 << 20;
+        std::thread::scope(|scope| {
+            let flush = || disk::sync_file_system(&self.folder, self.path());
+            let flush = (bytes >= MANY).then(|| scope.spawn(flush));
+            let manifest = Manifest::of(files, Reach::Force, hashed)?;
+            if let Some(flush) = flush {
+                // An error is told once only (syncfs(2)).
+                flush
+                    .join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+            }
+            Ok(manifest)
+        })
     }
 
     fn place(&self, manifest: &Manifest, record: LayerRecord) -> Result<LayerRecord, StoreError> {

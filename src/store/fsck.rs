@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::gc::names;
 use super::kept;
 use super::layer::parse_key;
-use super::manifest::{Difference, Manifest, differences};
+use super::manifest::{Difference, Hashed, Manifest, differences};
 use super::records::{self, EntryRecord, LayerRecord, SnapshotFile};
 use super::{Store, StoreError};
 use crate::cause::in_words;
@@ -277,7 +277,7 @@ fn faults(
     checked: &mut Checked,
 ) -> Result<Vec<String>, StoreError> {
     let sealed: Vec<EntryRecord> = records::read(&folder.join("manifest.json"))?;
-    let now = Manifest::of(&folder.join("files"), Reach::AsIs)?;
+    let now = Manifest::of(&folder.join("files"), Reach::AsIs, &Hashed::new())?;
     checked.bytes += now.bytes;
     let parent = record.parent.map(|parent| parent.0);
     let found = differences(&sealed, &now, parent, digest);

@@ -11,6 +11,9 @@ use super::{Layer, Store, StoreError};
 use crate::digest::{Digest, Labelled};
 use crate::disk::{self, Context as _, Entry, Kind, Reach, open_for_reading};
 
+/// The digests of files of a draft that were known when they were written, by their paths from its folder of files on.
+pub type Hashed = BTreeMap<PathBuf, Digest>;
+
 /// Every entry below a layer's `files`, sorted as the walk gives them.
 pub(super) struct Manifest {
     pub(super) entries: Vec<EntryRecord>,
@@ -19,15 +22,15 @@ pub(super) struct Manifest {
 }
 
 impl Manifest {
-    /// Reads and hashes the tree.
-    pub(super) fn of(files: &Path, reach: Reach) -> Result<Self, StoreError> {
+    /// Reads and hashes the tree, but for the files whose digests are known.
+    pub(super) fn of(files: &Path, reach: Reach, known: &Hashed) -> Result<Self, StoreError> {
         let mut manifest = Self {
             entries: Vec::new(),
             bytes: 0,
             largest_file: 0,
         };
         disk::walk(files, reach, &mut |entry| {
-            let record = record(entry, reach)?;
+            let record = record(entry, reach, known)?;
             if let Some(size) = record.size {
                 manifest.bytes += size;
                 manifest.largest_file = manifest.largest_file.max(size);
@@ -61,7 +64,7 @@ impl Manifest {
     }
 }
 
-fn record(entry: &Entry, reach: Reach) -> Result<EntryRecord, StoreError> {
+fn record(entry: &Entry, reach: Reach, known: &Hashed) -> Result<EntryRecord, StoreError> {
     let mut record = EntryRecord {
         path: Name::new(&entry.relative),
         kind: String::new(),
@@ -75,11 +78,16 @@ fn record(entry: &Entry, reach: Reach) -> Result<EntryRecord, StoreError> {
         Kind::Directory => "directory".clone_into(&mut record.kind),
         Kind::File => {
             "file".clone_into(&mut record.kind);
-            let file = match reach {
-                Reach::AsIs => fs::File::open(&entry.path).on("read", &entry.path)?,
-                Reach::Force => open_for_reading(entry)?,
+            let (sha256, size) = match (known.get(&entry.relative), reach) {
+                (Some(sha256), _) => (*sha256, entry.metadata.len()),
+                (None, Reach::AsIs) => {
+                    let file = fs::File::open(&entry.path).on("read", &entry.path)?;
+                    Digest::of_reader(file).on("read", &entry.path)?
+                }
+                (None, Reach::Force) => {
+                    Digest::of_reader(open_for_reading(entry)?).on("read", &entry.path)?
+                }
             };
-            let (sha256, size) = Digest::of_reader(file).on("read", &entry.path)?;
             record.size = Some(size);
             record.sha256 = Some(Hex(sha256));
         }
@@ -119,7 +127,7 @@ impl Store {
     pub fn verify(&self, layer: &Layer) -> Result<Vec<Difference>, StoreError> {
         let folder = self.inner.layer_path(&layer.digest());
         let sealed: Vec<EntryRecord> = records::read(&folder.join("manifest.json"))?;
-        let now = Manifest::of(&folder.join("files"), Reach::AsIs)?;
+        let now = Manifest::of(&folder.join("files"), Reach::AsIs, &Hashed::new())?;
         Ok(differences(&sealed, &now, layer.parent(), &layer.digest()))
     }
 }

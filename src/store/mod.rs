@@ -96,7 +96,7 @@ pub use key::KeyLock;
 pub(crate) use key::unique_key;
 pub use layer::{Layer, Lease};
 pub use look::LayerFacts;
-pub use manifest::Difference;
+pub use manifest::{Difference, Hashed};
 pub use scratch::{Scratch, Swept};
 pub use snapshot::{SnapshotRecord, StoredService};
 pub use stored::spec_of;

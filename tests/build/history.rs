@@ -1,7 +1,9 @@
 //! What a migration tool would find of itself in a snapshot.
 
+use cowherd::Cowherd;
+
 use super::{app, query};
-use crate::support::{Project, postgres, userns};
+use crate::support::{Project, dbmate, postgres, userns};
 
 /// Builds a set of each tool on both engines, and asks what is in its table.
 fn noted(files: &[(&str, &str)], tool: &str, sql: &str, expected: &str) {
@@ -185,4 +187,52 @@ fn placeholders_of_the_spec_are_part_of_the_key() {
         .replace("name: one", "name: two");
     let project = project.file("cowherd.yaml", spec);
     assert_eq!(query(&project, "sqlite", "SELECT x FROM two"), "of two");
+}
+
+#[test]
+fn dbmate_itself_applies_nothing() {
+    if !userns() || !dbmate() {
+        return;
+    }
+    for engine in ["sqlite", "postgres"] {
+        if engine == "postgres" && !postgres() {
+            continue;
+        }
+        let project = app(engine, "[ { migrate: { tool: dbmate, dir: m } } ]")
+            .file(
+                "m/1_a.sql",
+                format!("-- migrate:up\n{A}\n-- migrate:down\nDROP TABLE a;\n"),
+            )
+            .file(
+                "m/2_b.sql",
+                format!("-- migrate:up transaction:false\n{B}-- migrate:down\n"),
+            );
+        let spec = project.folder().join("cowherd.yaml");
+        let herd = Cowherd::open_in(&spec, &project.store()).expect("a project");
+        let snapshot = herd.snapshot("app").expect("a snapshot");
+        let container = snapshot.container().expect("a container");
+        let url = match container.file() {
+            Some(file) => format!("sqlite:{}", file.display()),
+            None => format!("{}?sslmode=disable", container.tcp_url().expect("a port")),
+        };
+        let dbmate = |words: &[&str]| {
+            let output = std::process::Command::new("dbmate")
+                .args(["--url", &url, "--migrations-dir", "m", "--no-dump-schema"])
+                .args(words)
+                .current_dir(project.folder())
+                .output()
+                .expect("dbmate");
+            let text = [output.stdout, output.stderr].concat();
+            let text = String::from_utf8_lossy(&text).into_owned();
+            assert!(output.status.success(), "{engine}: {text}");
+            text
+        };
+        let status = dbmate(&["status", "--exit-code"]);
+        assert!(
+            status.contains("Applied: 2\nPending: 0"),
+            "{engine}: {status}"
+        );
+        // It tells of each that it applies.
+        assert_eq!(dbmate(&["up", "--strict"]), "", "{engine}");
+    }
 }

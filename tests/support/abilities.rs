@@ -78,3 +78,15 @@ pub(crate) fn redis() -> bool {
     });
     userns() && require("redis", probe.clone())
 }
+
+/// Whether dbmate is installed.
+pub(crate) fn dbmate() -> bool {
+    static PROBE: OnceLock<Result<(), String>> = OnceLock::new();
+    let probe = PROBE.get_or_init(|| {
+        let output = std::process::Command::new("dbmate")
+            .arg("--version")
+            .output();
+        output.map(drop).map_err(|error| format!("dbmate: {error}"))
+    });
+    require("dbmate", probe.clone())
+}
