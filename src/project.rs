@@ -21,7 +21,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::builder::{BuildError, Builder};
-use crate::container::{Host, State};
+use crate::container::{Host, State, dependencies};
 use crate::engine::{self, Engine};
 use crate::event::{Event, Outcome, Totals};
 use crate::plan::{self, BaseStep, EngineIdentity, Known, Plan};
@@ -196,15 +196,16 @@ impl Project {
     pub fn kept_state(&self, kept: &KeptRecord) -> Result<Arc<State>, ProjectError> {
         let selected = plan::selected(&self.spec, &[&kept.snapshot])?;
         let engines = Engines::for_all(&selected)?;
-        let services = selected.last().map(|snapshot| &*snapshot.services);
-        let services = services.and_then(|services| engines.of(services));
+        let described = selected.last().map_or(&[][..], |it| &it.services);
         let mut layers = self.host.store.kept_layers(kept)?;
         layers.reverse();
         Ok(Arc::new(State {
             snapshot: kept.snapshot.clone(),
             layers_folder: self.host.store.layers_dir().to_owned(),
             layers,
-            services: services.unwrap_or_default().to_vec(),
+            services: engines.of(described).unwrap_or_default().to_vec(),
+            depends_on: dependencies(described),
+            programs: None,
         }))
     }
 

@@ -33,7 +33,7 @@ impl Builder<'_> {
                     .get(*index)
                     .is_some_and(|base| base.with_server);
                 let services = if with_server {
-                    Services::Only(&step.service)
+                    Services::Only(&step.beside)
                 } else {
                     Services::None
                 };
@@ -57,10 +57,10 @@ impl Builder<'_> {
                         actions.push((Some(file.clone()), action));
                     }
                 }
-                (actions, Services::Only(&step.service))
+                (actions, Services::Only(&step.beside))
             }
             Work::Stored => return Err(StepError::NotStored),
-            Work::Command { .. } => (Vec::new(), Services::All),
+            Work::Command { .. } => (Vec::new(), Services::Only(&step.beside)),
         };
         let in_process = |(_, action): &(_, Action)| matches!(action, Action::InProcess(_));
         if !actions.is_empty() && actions.iter().all(in_process) {

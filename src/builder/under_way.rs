@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::group::{self, Next};
-use crate::container::State;
+use crate::container::{State, dependencies};
 use crate::digest::Digest;
 use crate::engine::Engine;
 use crate::event::{BuildStep, Event};
@@ -58,6 +58,8 @@ impl<'a> UnderWay<'a> {
                 layers_folder: store.layers_dir().to_owned(),
                 layers: Vec::new(),
                 services: services.to_vec(),
+                depends_on: dependencies(&snapshot.services),
+                programs: snapshot.programs,
             },
         }
     }

@@ -105,10 +105,7 @@ pub fn export(
 fn record(parcel: &Parcel<'_>) -> Record {
     let services = parcel.services.iter().zip(parcel.engines);
     let services = services.map(|(service, engine)| ServiceRecord {
-        name: service.name.clone(),
-        engine: service.engine.clone(),
-        database: service.database.clone(),
-        settings: service.settings.clone(),
+        service: service.into(),
         product: engine.name().to_owned(),
         version: engine.version().to_owned(),
         machine: engine.machine().into_iter().collect(),

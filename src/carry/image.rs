@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::Refusal;
 use crate::digest::Digest;
+use crate::store::StoredService;
 
 /// The file that says that this is an image layout.
 pub(super) const LAYOUT: &str = "oci-layout";
@@ -157,11 +158,9 @@ pub(super) struct Record {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct ServiceRecord {
-    pub(super) name: String,
-    /// As a spec names it: `postgres`.
-    pub(super) engine: String,
-    pub(super) database: String,
-    pub(super) settings: BTreeMap<String, String>,
+    /// As its spec had it.
+    #[serde(flatten)]
+    pub(super) service: StoredService,
     /// As people call it: `PostgreSQL`.
     pub(super) product: String,
     pub(super) version: String,

@@ -6,7 +6,7 @@ use std::io::{self, Read, Write as _};
 use std::path::Path;
 
 use super::error::{CarryError, Refusal};
-use super::image::{self, Blob, Descriptor, LayerRecord, Record, ServiceRecord};
+use super::image::{self, Blob, Descriptor, LayerRecord, Record};
 use super::shelf::Shelf;
 use super::unpack::{Fault, unpack};
 use crate::disk::{self, Context as _};
@@ -113,7 +113,7 @@ impl Importer<'_> {
         let name = name.unwrap_or(&record.snapshot);
         let services = services(&record);
         let spec =
-            spec_of(name, &services, Path::new("/")).map_err(|e| Refusal::Spec(Box::new(e)))?;
+            spec_of(name, &services, Path::new(".")).map_err(|e| Refusal::Spec(Box::new(e)))?;
         self.suits(&record, &spec)?;
         let checked = self.fits(&record, &blobs, &shelf)?;
         let mut imported = Imported {
@@ -142,7 +142,7 @@ impl Importer<'_> {
         for (service, engine) in record.services.iter().zip(&engines) {
             let differs = |what: &str, theirs: &str, ours: &str| CarryError::OtherMachine {
                 file: self.path.to_owned(),
-                service: service.name.clone(),
+                service: service.service.name.clone(),
                 what: what.to_owned(),
                 theirs: theirs.to_owned(),
                 ours: ours.to_owned(),
@@ -321,11 +321,6 @@ fn text(what: &'static str, text: &str) -> Result<(), Refusal> {
 }
 
 fn services(record: &Record) -> Vec<StoredService> {
-    let service = |service: &ServiceRecord| StoredService {
-        name: service.name.clone(),
-        engine: service.engine.clone(),
-        database: service.database.clone(),
-        settings: service.settings.clone(),
-    };
-    record.services.iter().map(service).collect()
+    let services = record.services.iter();
+    services.map(|record| record.service.clone()).collect()
 }

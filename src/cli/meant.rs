@@ -135,11 +135,5 @@ pub(super) fn services(project: &Project, state: &State) -> Vec<StoredService> {
     let mut snapshots = project.spec().snapshots.iter();
     let snapshot = snapshots.find(|snapshot| snapshot.name == state.snapshot);
     let services = snapshot.map_or(&[][..], |snapshot| &snapshot.services);
-    let stored = services.iter().map(|service| StoredService {
-        name: service.name.clone(),
-        engine: service.engine.clone(),
-        database: service.database.clone(),
-        settings: service.settings.clone(),
-    });
-    stored.collect()
+    services.iter().map(StoredService::from).collect()
 }

@@ -52,7 +52,8 @@ pub enum ContainerError {
     },
     /// A service wasn't ready in time.
     #[error(
-        "can't use {service}: it was not ready within {after:?}{}",
+        "can't use {service}: it was not ready within {after:?}{}{}",
+        reason(answer),
         excerpt(log)
     )]
     NotReady {
@@ -60,6 +61,18 @@ pub enum ContainerError {
         service: String,
         /// The time it had.
         after: Duration,
+        /// Why it was not ready when it was last asked; empty where it is not asked.
+        answer: String,
+        /// The last lines of its log.
+        log: String,
+    },
+    /// A service ended otherwise than by a clean stop when it was to be stopped.
+    #[error("can't stop {service} cleanly: it {exit}{}", excerpt(log))]
+    BadlyStopped {
+        /// The service.
+        service: String,
+        /// How it ended, in words.
+        exit: String,
         /// The last lines of its log.
         log: String,
     },
@@ -99,6 +112,7 @@ impl ContainerError {
             Self::Died { .. }
                 | Self::NotReady { .. }
                 | Self::NotStopped { .. }
+                | Self::BadlyStopped { .. }
                 | Self::Command { .. }
                 | Self::Engine(_)
         )
@@ -112,6 +126,13 @@ impl ContainerError {
             Self::Store(error) => error.hint(),
             Self::Disk(error) => error.hint(),
             Self::Engine(error) => error.hint(),
+            Self::Died { exit, .. } if exit == &ending(Exit::Code(0)) => Some(
+                "a server must stay in the foreground for as long as it serves".to_owned(),
+            ),
+            Self::NotReady { answer, .. } if !answer.is_empty() => Some(
+                "does its `healthcheck:` ask what the server answers? On a slow machine, give it a longer `start_period`"
+                    .to_owned(),
+            ),
             Self::NotReady { .. } => Some(
                 "is the machine overloaded? Fewer jobs (-j) give each container more of it"
                     .to_owned(),
@@ -122,6 +143,13 @@ impl ContainerError {
             ),
             _ => None,
         }
+    }
+}
+
+fn reason(answer: &str) -> String {
+    match answer {
+        "" => String::new(),
+        answer => format!(", as it was last asked: {answer}"),
     }
 }
 

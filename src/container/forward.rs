@@ -1,13 +1,43 @@
-//! A loopback port that leads to a Unix socket, for clients that know no sockets.
+//! A loopback port that leads into a container: to a Unix socket, for clients that know none, or to a port of its own.
 
 use std::io;
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
-use std::os::fd::{AsFd as _, BorrowedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use super::Container;
+use crate::engine::Endpoint;
+use crate::sandbox::Inlet;
+
+/// What a port leads to.
+#[derive(Debug)]
+enum Target {
+    /// A Unix socket, as this process reaches it.
+    Socket(PathBuf),
+    /// A port of the container.
+    Port(Inlet, u16),
+}
+
+/// How long a server may keep a client waiting that it has no place for yet.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+impl Container {
+    /// Opens a port of this host that leads to a service. It must not be kept longer than the container.
+    ///
+    /// # Errors
+    /// When no port or no thread can be had.
+    pub fn forward(&self, to: &Endpoint) -> io::Result<Forward> {
+        Forward::to(match to {
+            Endpoint::Socket(socket) => Target::Socket(self.reach(socket)),
+            Endpoint::Port(port) => Target::Port(self.running.inlet()?, *port),
+        })
+    }
+}
 
 /// A TCP port of this host's loopback interface that leads to a service, until it is dropped.
 ///
@@ -21,10 +51,7 @@ pub struct Forward {
 
 impl Forward {
     /// Listens on a port that the kernel chooses, on 127.0.0.1 alone.
-    ///
-    /// # Errors
-    /// When no port or no thread can be had.
-    pub fn to(socket: PathBuf) -> io::Result<Self> {
+    fn to(target: Target) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         listener.set_nonblocking(true)?;
         let port = listener.local_addr()?.port();
@@ -34,7 +61,7 @@ impl Forward {
             while wait(listener.as_fd(), closing.as_fd()) {
                 // A client that is gone by now, or whose service is, has an end of file to read.
                 if let Ok((client, _)) = listener.accept() {
-                    let _ = carry(client, &socket);
+                    let _ = carry(client, &target);
                 }
             }
         })?;
@@ -69,10 +96,19 @@ fn wait(listener: BorrowedFd<'_>, closing: BorrowedFd<'_>) -> bool {
     fds[1].revents().is_none_or(|events| events.is_empty())
 }
 
-fn carry(client: TcpStream, socket: &PathBuf) -> io::Result<()> {
+fn carry(client: TcpStream, target: &Target) -> io::Result<()> {
     client.set_nonblocking(false)?;
     client.set_nodelay(true)?;
-    let service = UnixStream::connect(socket)?;
+    let service = match target {
+        // To read, to write and to shut down is the same for both kinds.
+        Target::Socket(path) => TcpStream::from(OwnedFd::from(UnixStream::connect(path)?)),
+        Target::Port(inlet, port) => {
+            let service = inlet.connect(*port, PATIENCE)?;
+            service.set_nonblocking(false)?;
+            service.set_nodelay(true)?;
+            service
+        }
+    };
     let (mut from_client, mut to_client) = (client.try_clone()?, client);
     let (mut from_service, mut to_service) = (service.try_clone()?, service);
     let thread = |name: &str| std::thread::Builder::new().name(name.to_owned());

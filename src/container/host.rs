@@ -69,12 +69,17 @@ impl PartialEq for Order {
 }
 
 impl Order {
-    /// A container that is there to be talked to from outside: it sees nothing of the project, and has no limits.
+    /// A container that is there to be talked to from outside: it sees nothing of the project, unless its servers read
+    /// that, and has no limits.
     pub fn unseen(host: &Arc<Host>, state: &Arc<State>) -> Self {
+        let reads = state.services.iter().any(|engine| engine.reads_project());
         Self {
             host: Arc::clone(host),
             state: Arc::clone(state),
-            project: ProjectFiles::Unseen,
+            project: match reads {
+                true => ProjectFiles::Copy,
+                false => ProjectFiles::Unseen,
+            },
             shown: Vec::new(),
             shared: Vec::new(),
             limits: Limits::default(),

@@ -4,6 +4,7 @@
 //! draft: what it changes becomes the next layer of a snapshot. Both are started in the same way, so
 //! that what a test sees is what was built.
 
+mod check;
 mod commands;
 mod copied;
 mod dialogue;
@@ -24,7 +25,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use crate::sandbox::cgroup::Group;
-use crate::sandbox::{Command, Exit, Running, Sandbox, Slot, Wake};
+use crate::sandbox::{Command, Exit, Inlet, Running, Sandbox, Slot, Wake};
 
 pub use copied::CopiedUp;
 pub use dialogue::Dialogue;
@@ -32,8 +33,9 @@ pub use error::ContainerError;
 pub use forward::Forward;
 pub use host::{Host, Live, Order, ProjectFiles};
 use service::LiveService;
+use services::Waiting;
 pub use setup::{Services, Setup, Writable, base_environment, command_of};
-pub use state::{State, group_is_alive};
+pub use state::{State, dependencies, group_is_alive};
 
 use stdio::{Keep, Printed, null, pipe};
 
@@ -44,6 +46,9 @@ pub struct Container {
     running: Running,
     group: Option<Group>,
     services: Vec<LiveService>,
+    waiting: Vec<Waiting>,
+    /// The way to the ports of services that are asked whether they are ready.
+    inlet: Option<Inlet>,
     printed: Vec<Printed>,
     changes: Vec<(String, PathBuf)>,
     state: State,
@@ -90,20 +95,24 @@ impl Container {
             changes.push((engine.place().service().to_owned(), overlay.changes()));
             sandbox.folder(engine.place().sockets());
             sandbox.overlay(overlay);
+            if let Some(folder) = engine.data_dir() {
+                sandbox.also_at(engine.place().data(), folder);
+            }
         }
         let running = sandbox.start().map_err(ContainerError::Sandbox)?;
         let mut container = Self {
             running,
             group,
             services: Vec::new(),
+            waiting: Vec::new(),
+            inlet: None,
             printed: Vec::new(),
             changes,
             state: state.clone(),
             owner: setup.identity.is_root().then(|| setup.identity.user()),
         };
         let building = matches!(setup.writable, Writable::Draft(_));
-        container.start_services(setup.services, building)?;
-        container.wait_until_ready(setup.stop)?;
+        container.start_services(setup.services, building, setup.stop)?;
         Ok(container)
     }
 
@@ -114,21 +123,24 @@ impl Container {
         deadline: Option<Instant>,
         stop: Option<BorrowedFd<'_>>,
     ) -> Result<Woken, ContainerError> {
-        let first = usize::from(stop.is_some());
-        let logs: Vec<usize> = (0..self.services.len())
-            .filter(|index| self.services[*index].log().is_some())
-            .collect();
-        let mut watched: Vec<BorrowedFd<'_>> = stop.into_iter().collect();
-        watched.extend(logs.iter().filter_map(|index| self.services[*index].log()));
-        watched.extend(self.printed.iter().map(Printed::pipe));
+        let mut sources: Vec<(Source, BorrowedFd<'_>)> =
+            stop.map(|stop| (Source::Stop, stop)).into_iter().collect();
+        for (index, service) in self.services.iter().enumerate() {
+            sources.extend(service.log().map(|log| (Source::Log(index), log)));
+            sources.extend(service.answers().map(|it| (Source::Answer(index), it)));
+        }
+        let printed = self.printed.iter().enumerate();
+        sources.extend(printed.map(|(index, it)| (Source::Printed(index), it.pipe())));
+        let (sources, watched): (Vec<_>, Vec<_>) = sources.into_iter().unzip();
         let wake = self.running.next(deadline, &watched);
         match wake.map_err(ContainerError::Sandbox)? {
             Wake::Exited(slot, exit) => return Ok(Woken::Exited(slot, exit)),
             Wake::Deadline => return Ok(Woken::Deadline),
-            Wake::Readable(index) if index < first => return Ok(Woken::Stopped),
-            Wake::Readable(index) => match logs.get(index - first) {
-                Some(service) => self.services[*service].read_log(),
-                None => self.printed[index - first - logs.len()]
+            Wake::Readable(index) => match sources[index] {
+                Source::Stop => return Ok(Woken::Stopped),
+                Source::Log(service) => self.services[service].read_log(),
+                Source::Answer(service) => self.services[service].read_answer(),
+                Source::Printed(index) => self.printed[index]
                     .take_in()
                     .map_err(ContainerError::Output)?,
             },
@@ -282,6 +294,15 @@ pub enum Ended {
     TimedOut,
     /// The run was stopped.
     Stopped,
+}
+
+/// What may have something to read.
+#[derive(Clone, Copy)]
+enum Source {
+    Stop,
+    Log(usize),
+    Answer(usize),
+    Printed(usize),
 }
 
 enum Woken {

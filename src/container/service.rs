@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Instant;
 
+use super::check::Asking;
 use super::drain::drain;
 use super::stdio::Tail;
 use crate::engine::{Ready, Server};
@@ -17,8 +18,12 @@ pub(super) struct LiveService {
     pub(super) name: String,
     pub(super) slot: Slot,
     pub(super) server: Server,
-    pub(super) started: Instant,
-    pub(super) ready: bool,
+    /// Its place among the services of the state.
+    pub(super) index: usize,
+    /// How it is asked whether it is ready, where it doesn't say so.
+    pub(super) asking: Option<Asking>,
+    started: Instant,
+    ready: bool,
     log: File,
     open: bool,
     tail: Tail,
@@ -27,13 +32,20 @@ pub(super) struct LiveService {
 
 impl LiveService {
     /// A service whose standard output and error go to the pipe `log`, which doesn't block.
-    pub(super) fn new(name: String, slot: Slot, server: Server, log: File) -> Self {
+    pub(super) fn new(index: usize, name: String, slot: Slot, server: Server, log: File) -> Self {
+        let started = Instant::now();
+        let asking = match &server.ready {
+            Ready::Check(check) => Some(Asking::new(check.clone(), started)),
+            Ready::Line(_) | Ready::Started => None,
+        };
         Self {
             name,
             slot,
+            index,
+            asking,
             ready: server.ready == Ready::Started,
             server,
-            started: Instant::now(),
+            started,
             log,
             open: true,
             tail: Tail::default(),
@@ -44,6 +56,18 @@ impl LiveService {
     /// The log's descriptor while there may be something in it.
     pub(super) fn log(&self) -> Option<BorrowedFd<'_>> {
         self.open.then(|| self.log.as_fd())
+    }
+
+    /// What has an answer in it once it is readable.
+    pub(super) fn answers(&self) -> Option<BorrowedFd<'_>> {
+        self.asking.as_ref().and_then(Asking::stream)
+    }
+
+    /// Takes in what it answered.
+    pub(super) fn read_answer(&mut self) {
+        if let Some(asking) = &mut self.asking {
+            asking.read();
+        }
     }
 
     /// Takes in what the log has, and notes when it says that the service is ready.
@@ -94,9 +118,26 @@ impl LiveService {
         }
     }
 
+    /// Whether it is known to be ready.
+    pub(super) fn is_ready(&self) -> bool {
+        self.ready || self.asking.as_ref().is_some_and(Asking::is_ready)
+    }
+
     /// When it must be ready.
     pub(super) fn deadline(&self) -> Instant {
         self.started + self.server.ready_within
+    }
+
+    /// When something is to be done about it that is not ready.
+    pub(super) fn next_event(&self) -> Instant {
+        let asking = self.asking.as_ref().and_then(Asking::at);
+        asking.map_or(self.deadline(), |at| at.min(self.deadline()))
+    }
+
+    /// Why it was not ready when it was last asked.
+    pub(super) fn answer(&self) -> String {
+        let asking = self.asking.as_ref();
+        asking.map_or_else(String::new, |asking| asking.answer().to_owned())
     }
 
     /// Whether it ended in a way that its engine takes for a clean stop.

@@ -1,73 +1,169 @@
-//! The services of a container from their start to their stop.
+//! The services of a container from their start to their stop: in the order in which they need each other, and
+//! those at once that don't.
 
 use std::os::fd::BorrowedFd;
 use std::time::Instant;
 
+use super::check::Due;
 use super::service::LiveService;
-use super::stdio::{null, pipe};
-use super::{Container, ContainerError, Services, Woken, command_of, error};
-use crate::sandbox::{Exit, Slot};
+use super::stdio::{Keep, Printed, Tail, null, pipe};
+use super::{Container, ContainerError, Services, Woken, command_of, error, state};
+use crate::engine::{Address, Engine, Exec, Ready, Server};
+use crate::sandbox::{Command, Exit, SandboxError, Slot};
+
+/// A service that waits for others before it is started.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    /// Its place among the services of the state.
+    index: usize,
+    name: String,
+    server: Server,
+}
 
 impl Container {
+    /// Starts the services that are wanted, and waits until all are ready.
     pub(super) fn start_services(
         &mut self,
         wanted: Services<'_>,
         building: bool,
+        stop: Option<BorrowedFd<'_>>,
     ) -> Result<(), ContainerError> {
-        let null = null()?;
-        for engine in self.state.services.clone() {
-            if !wanted.include(engine.place().service()) {
-                continue;
+        for (index, engine) in self.state.services.iter().enumerate() {
+            if wanted.include(engine.place().service())
+                && let Some(server) = engine.server(building)
+            {
+                let name = title(engine.as_ref());
+                self.waiting.push(Waiting {
+                    index,
+                    name,
+                    server,
+                });
             }
-            let Some(server) = engine.server(building) else {
-                continue;
+        }
+        let asks = |it: &Waiting| matches!(it.server.ready, Ready::Check(_));
+        if self.inlet.is_none() && self.waiting.iter().any(asks) {
+            let inlet = self.running.inlet().map_err(ContainerError::Output)?;
+            self.inlet = Some(inlet);
+        }
+        loop {
+            self.start_whose_turn_it_is()?;
+            self.ask()?;
+            let unready = || self.services.iter().filter(|service| !service.is_ready());
+            // One that waits waits for one that is not ready.
+            let Some(deadline) = unready().map(LiveService::next_event).min() else {
+                return Ok(());
             };
-            let name = format!(
-                "{} ({} {})",
-                engine.place().service(),
-                engine.name(),
-                engine.version()
-            );
+            match self.next(Some(deadline), stop)? {
+                Woken::Exited(slot, exit) => self.ended(slot, exit)?,
+                Woken::Stopped => return Err(ContainerError::Interrupted),
+                Woken::Deadline | Woken::Log => {}
+            }
+            let now = Instant::now();
+            let mut services = self.services.iter_mut();
+            if let Some(late) = services.find(|it| !it.is_ready() && it.deadline() <= now) {
+                return Err(ContainerError::NotReady {
+                    service: late.name.clone(),
+                    after: late.server.ready_within,
+                    answer: late.answer(),
+                    log: late.last_words(),
+                });
+            }
+        }
+    }
+
+    /// Starts every service that has what it waits for.
+    fn start_whose_turn_it_is(&mut self) -> Result<(), ContainerError> {
+        // One that only has to be started lets others start.
+        while let Some(at) = (0..self.waiting.len()).find(|at| self.may_start(&self.waiting[*at])) {
+            let Waiting {
+                index,
+                name,
+                server,
+            } = self.waiting.remove(at);
+            let command = self.command_of_server(index, &server.exec);
             let (log, theirs) = pipe(self.owner).map_err(ContainerError::Writable)?;
             let slot = self
                 .running
-                .spawn(&command_of(&server.exec), [&null, &theirs, &theirs])
+                .spawn(&command, [&null()?, &theirs, &theirs])
                 .map_err(|source| ContainerError::Start {
                     service: name.clone(),
                     source,
                 })?;
             self.services
-                .push(LiveService::new(name, slot, server, log));
+                .push(LiveService::new(index, name, slot, server, log));
         }
         Ok(())
     }
 
-    pub(super) fn wait_until_ready(
-        &mut self,
-        stop: Option<BorrowedFd<'_>>,
-    ) -> Result<(), ContainerError> {
-        while let Some(deadline) = self
-            .services
-            .iter()
-            .filter(|service| !service.ready)
-            .map(LiveService::deadline)
-            .min()
-        {
-            match self.next(Some(deadline), stop)? {
-                Woken::Exited(slot, exit) => self.mourn(slot, exit)?,
-                Woken::Deadline => {
-                    let late = self.services.iter_mut().find(|service| !service.ready);
-                    let Some(late) = late else { continue };
-                    return Err(ContainerError::NotReady {
-                        service: late.name.clone(),
-                        after: late.server.ready_within,
-                        log: late.last_words(),
-                    });
-                }
-                Woken::Stopped => return Err(ContainerError::Interrupted),
-                Woken::Log => {}
+    /// Whether all that a service waits for is there. What is not to run here isn't waited for.
+    fn may_start(&self, waiting: &Waiting) -> bool {
+        self.state
+            .dependencies(waiting.index)
+            .all(|(index, healthy)| {
+                let others = self.waiting.iter();
+                let waits = others.map(|other| other.index).any(|other| other == index);
+                let mut live = self.services.iter();
+                let live = live.find(|service| service.index == index);
+                !waits && live.is_none_or(|service| !healthy || service.is_ready())
+            })
+    }
+
+    /// The command with the addresses of what the service waits for.
+    fn command_of_server(&self, index: usize, exec: &Exec) -> Command {
+        let mut command = command_of(exec);
+        for (index, _) in self.state.dependencies(index) {
+            let other = &self.state.services[index];
+            let name = state::url_variable(other.place().service());
+            if exec.environment.iter().all(|(own, _)| *own != name) {
+                command.env(name, other.url(&Address::Inside));
             }
         }
+        command
+    }
+
+    /// Asks every service that is to be asked now.
+    fn ask(&mut self) -> Result<(), ContainerError> {
+        let Some(inlet) = &self.inlet else {
+            return Ok(());
+        };
+        for service in &mut self.services {
+            let name = &service.name;
+            let Some(asking) = &mut service.asking else {
+                continue;
+            };
+            match asking.go_on(inlet) {
+                Due::Nothing => {}
+                Due::Kill(slot) => {
+                    self.printed.retain(|printed| printed.program != slot);
+                    let killed = self.running.signal(slot, SIGKILL);
+                    killed.map_err(ContainerError::Sandbox)?;
+                }
+                Due::Start(exec) => {
+                    let pipe = pipe(self.owner).map_err(ContainerError::Output)?;
+                    let started = self
+                        .running
+                        .spawn(&command_of(exec), [&null()?, &pipe.1, &pipe.1]);
+                    let slot = started.map_err(|source| ContainerError::Start {
+                        service: format!("the check of {name}"),
+                        source,
+                    })?;
+                    let keep = Keep::End(Tail::default());
+                    self.printed.push(Printed::new(slot, pipe, keep));
+                    asking.runs(slot);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A program has ended while services are started.
+    fn ended(&mut self, slot: Slot, exit: Exit) -> Result<(), ContainerError> {
+        let asked = self.services.iter_mut().filter_map(|it| it.asking.as_mut());
+        let Some(asking) = asked.into_iter().find(|asking| asking.is(slot)) else {
+            return self.mourn(slot, exit);
+        };
+        let said = take_printed(&mut self.printed, slot)?;
+        asking.ended(exit, &said);
         Ok(())
     }
 
@@ -103,37 +199,31 @@ impl Container {
         (!text.is_empty()).then_some(text)
     }
 
-    /// Stops every service cleanly, as its engine wants it, and waits for it.
+    /// Stops every service cleanly, as its engine wants it, and waits for it: those first that need others.
     ///
     /// # Errors
     /// A service that doesn't stop in time or not with success.
     pub fn stop_services(&mut self, stop: Option<BorrowedFd<'_>>) -> Result<(), ContainerError> {
-        let begun = Instant::now();
-        for service in &self.services {
-            self.running
-                .signal(service.slot, service.server.stop.signal)
-                .map_err(ContainerError::Sandbox)?;
-        }
-        let mut left: Vec<usize> = (0..self.services.len()).collect();
-        let within =
-            |container: &Self, service: &usize| container.services[*service].server.stop.within;
-        while let Some(first) = left.iter().copied().min_by_key(|it| within(self, it)) {
-            let after = within(self, &first);
-            match self.next(Some(begun + after), stop)? {
-                Woken::Exited(slot, exit) => {
-                    let ended =
-                        |service: &LiveService| service.slot == slot && service.ended_well(exit);
-                    match self.services.iter().position(ended) {
-                        Some(service) => left.retain(|known| *known != service),
-                        None => self.mourn(slot, exit)?,
-                    }
+        let mut left: Vec<Stopping> = (0..self.services.len()).map(Stopping::new).collect();
+        while !left.is_empty() {
+            for at in 0..left.len() {
+                if left[at].until.is_none() && !self.is_needed(left[at].service, &left) {
+                    left[at].until = Some(self.ask_to_stop(&mut left[at])?);
                 }
+            }
+            let next = left.iter().filter_map(|it| Some((it.until?, it.service)));
+            // In a circle, which no spec has, everybody would wait.
+            let Some((until, first)) = next.min() else {
+                return Ok(());
+            };
+            match self.next(Some(until), stop)? {
+                Woken::Exited(slot, exit) => self.stopped(&mut left, slot, exit)?,
                 Woken::Log => {}
                 Woken::Deadline => {
                     let late = &mut self.services[first];
                     return Err(ContainerError::NotStopped {
                         service: late.name.clone(),
-                        after,
+                        after: late.server.stop.within,
                         log: late.last_words(),
                     });
                 }
@@ -141,6 +231,74 @@ impl Container {
             }
         }
         self.services.clear();
+        Ok(())
+    }
+
+    /// Whether one of those that are left waits for the service.
+    fn is_needed(&self, service: usize, left: &[Stopping]) -> bool {
+        let index = self.services[service].index;
+        left.iter().any(|other| {
+            let other = self.services[other.service].index;
+            self.state.dependencies(other).any(|(it, _)| it == index)
+        })
+    }
+
+    /// Has a service stopped; gives the time until which it may take.
+    fn ask_to_stop(&mut self, stopping: &mut Stopping) -> Result<Instant, ContainerError> {
+        let service = &self.services[stopping.service];
+        let (slot, way) = (service.slot, service.server.stop.clone());
+        let until = Instant::now() + way.within;
+        let Some(exec) = &way.command else {
+            let told = self.running.signal(slot, way.signal);
+            return told.map(|()| until).map_err(ContainerError::Sandbox);
+        };
+        let name = format!("the stop of {}", service.name);
+        let command = self.command_of_server(service.index, exec);
+        let pipe = pipe(self.owner).map_err(ContainerError::Output)?;
+        let started = self.running.spawn(&command, [&null()?, &pipe.1, &pipe.1]);
+        let program = started.map_err(|source: SandboxError| ContainerError::Start {
+            service: name,
+            source,
+        })?;
+        let keep = Keep::End(Tail::default());
+        self.printed.push(Printed::new(program, pipe, keep));
+        stopping.command = Some(program);
+        Ok(until)
+    }
+
+    /// A program has ended while services are stopped.
+    fn stopped(
+        &mut self,
+        left: &mut Vec<Stopping>,
+        slot: Slot,
+        exit: Exit,
+    ) -> Result<(), ContainerError> {
+        if let Some(stopping) = left.iter_mut().find(|it| it.command == Some(slot)) {
+            stopping.command = None;
+            let output = take_printed(&mut self.printed, slot)?;
+            return match exit.success() {
+                true => Ok(()),
+                false => Err(ContainerError::Command {
+                    what: format!("stop {}", self.services[stopping.service].name),
+                    exit: error::ending(exit),
+                    output,
+                }),
+            };
+        }
+        let mut live = self.services.iter();
+        let Some(at) = live.position(|service| service.slot == slot) else {
+            return Ok(());
+        };
+        let service = &mut self.services[at];
+        let asked = left.iter().any(|it| it.service == at && it.until.is_some());
+        if !asked || !service.ended_well(exit) {
+            return Err(ContainerError::BadlyStopped {
+                service: service.name.clone(),
+                exit: error::ending(exit),
+                log: service.last_words(),
+            });
+        }
+        left.retain(|it| it.service != at);
         Ok(())
     }
 
@@ -152,8 +310,7 @@ impl Container {
         &mut self,
         stop: Option<BorrowedFd<'_>>,
     ) -> Result<(), ContainerError> {
-        self.start_services(Services::All, false)?;
-        self.wait_until_ready(stop)
+        self.start_services(Services::All, false, stop)
     }
 
     /// The last lines of the services' logs, each under the service's name.
@@ -165,4 +322,42 @@ impl Container {
         }
         text
     }
+}
+
+/// The same number on every Linux (signal(7)).
+const SIGKILL: i32 = 9;
+
+/// A service on its way to its stop.
+struct Stopping {
+    service: usize,
+    /// Until when it may take, once it was asked to.
+    until: Option<Instant>,
+    /// The command that asks it to.
+    command: Option<Slot>,
+}
+
+impl Stopping {
+    fn new(service: usize) -> Self {
+        Self {
+            service,
+            until: None,
+            command: None,
+        }
+    }
+}
+
+/// A service with its engine, as messages name it.
+fn title(engine: &dyn Engine) -> String {
+    let (service, version) = (engine.place().service(), engine.version());
+    format!("{service} ({} {version})", engine.name())
+}
+
+/// The end of what a program printed that has ended.
+fn take_printed(printed: &mut Vec<Printed>, program: Slot) -> Result<String, ContainerError> {
+    let Some(at) = printed.iter().position(|it| it.program == program) else {
+        return Ok(String::new());
+    };
+    let mut printed = printed.remove(at);
+    printed.take_in().map_err(ContainerError::Output)?;
+    Ok(printed.end())
 }

@@ -48,8 +48,8 @@ pub struct Setup<'a> {
 pub enum Services<'a> {
     /// All of them.
     All,
-    /// The one of this name.
-    Only(&'a str),
+    /// Those of these names.
+    Only(&'a [String]),
     /// None: the data folders are there, nobody serves them.
     None,
 }
@@ -59,7 +59,7 @@ impl Services<'_> {
     pub fn include(self, service: &str) -> bool {
         match self {
             Self::All => true,
-            Self::Only(name) => name == service,
+            Self::Only(names) => names.iter().any(|name| name == service),
             Self::None => false,
         }
     }

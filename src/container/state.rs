@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::digest::Digest;
 use crate::engine::{Address, Engine};
+use crate::spec::{Dependency, Service};
 use crate::store::Layer;
 
 /// A chain of sealed layers with the engines that serve it; while it lives, the layers stay.
@@ -18,6 +20,10 @@ pub struct State {
     pub layers: Vec<Layer>,
     /// What serves it, in the order of the spec; the first gives `DATABASE_URL`.
     pub services: Vec<Arc<dyn Engine>>,
+    /// What each of them waits for.
+    pub depends_on: Vec<Vec<Dependency>>,
+    /// What the spec and its files say of the servers without an adapter, where there are any.
+    pub programs: Option<Digest>,
 }
 
 impl State {
@@ -44,12 +50,24 @@ impl State {
         for engine in self.services.iter().rev() {
             let address = address(engine.as_ref());
             let url = engine.url(&address);
-            let name = engine.place().service().to_uppercase().replace('-', "_");
             variables.extend(engine.environment(&address));
-            variables.push((format!("{name}_URL"), url.clone()));
-            variables.push(("DATABASE_URL".to_owned(), url));
+            // Nobody can connect to a service without ports.
+            if !url.is_empty() {
+                variables.push((url_variable(engine.place().service()), url.clone()));
+                variables.push(("DATABASE_URL".to_owned(), url));
+            }
         }
         variables
+    }
+
+    /// What the service at this place of the state waits for: the place of each, and whether it must be healthy.
+    pub(super) fn dependencies(&self, index: usize) -> impl Iterator<Item = (usize, bool)> {
+        let all = self.depends_on.get(index).into_iter().flatten();
+        all.filter_map(|wanted| {
+            let mut services = self.services.iter();
+            let index = services.position(|it| it.place().service() == wanted.service)?;
+            Some((index, wanted.healthy))
+        })
     }
 
     /// The layers in the order of building, the lowest first.
@@ -73,6 +91,17 @@ impl State {
             .max()
             .unwrap_or(0)
     }
+}
+
+/// What each of the services waits for, as a state has it.
+pub fn dependencies(services: &[Service]) -> Vec<Vec<Dependency>> {
+    let services = services.iter();
+    services.map(|service| service.depends_on.clone()).collect()
+}
+
+/// The variable with the address of the service of this name: `DB_URL`.
+pub(super) fn url_variable(service: &str) -> String {
+    format!("{}_URL", service.to_uppercase().replace('-', "_"))
 }
 
 /// A name for a container's cgroup that no other living process gives: the sweep reads the process

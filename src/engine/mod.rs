@@ -46,6 +46,8 @@ mod redis_rdb;
 pub mod redis_resp;
 mod redis_script;
 mod server;
+mod service;
+mod service_find;
 mod socket;
 #[cfg(feature = "sqlite")]
 mod sqlite;
@@ -69,7 +71,7 @@ mod sqlite_split;
 
 pub use error::EngineError;
 use redis_keys::Keys;
-pub use server::{Endpoint, Ready, Server, Shutdown};
+pub use server::{Check, Endpoint, Probe, Ready, Server, Shutdown};
 pub use socket::Socket;
 pub use sqlite_copy::private_copy;
 
@@ -92,6 +94,16 @@ pub trait Engine: Send + Sync + fmt::Debug {
 
     /// Where the service lives inside a container.
     fn place(&self) -> &Place;
+
+    /// A folder of the host at whose place its data are too, for a server that can't be told another.
+    fn data_dir(&self) -> Option<&Path> {
+        None
+    }
+
+    /// Whether its programs read files of the project.
+    fn reads_project(&self) -> bool {
+        false
+    }
 
     /// The steps that lead to an empty database, in order; each becomes a layer of its own, so that
     /// what several databases share is stored once.
@@ -356,6 +368,7 @@ fn with_others(service: &Service, others: usize) -> Result<Box<dyn Engine>, Engi
             engine: "SQLite",
             feature: "sqlite",
         }),
+        service::KEY => Ok(Box::new(service::CustomServer::new(service)?)),
         null::KEY => Ok(Box::new(null::Null::new(service))),
         other => Err(EngineError::Unknown {
             engine: other.to_owned(),

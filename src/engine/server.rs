@@ -29,6 +29,39 @@ pub enum Ready {
     Line(Cow<'static, str>),
     /// It runs: nobody can tell more.
     Started,
+    /// A check succeeds.
+    Check(Check),
+}
+
+/// What is asked of a server, and how often. It is asked at once, and then after 1, 2, 4 … milliseconds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Check {
+    /// What is asked.
+    pub probe: Probe,
+    /// How long one check may take.
+    pub timeout: Duration,
+    /// For how long after its start a server is asked more often.
+    pub start_period: Duration,
+    /// The longest time between two checks within that.
+    pub start_interval: Duration,
+    /// The time between two checks after it.
+    pub interval: Duration,
+}
+
+/// What a server is asked to know that it is ready.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Probe {
+    /// A port of 127.0.0.1, which takes a connection.
+    Tcp(u16),
+    /// A page of a port of 127.0.0.1, which is answered with a status of 200 to 299.
+    Http {
+        /// The port.
+        port: u16,
+        /// The path, from `/` on.
+        path: String,
+    },
+    /// A command, which exits with 0.
+    Command(Exec),
 }
 
 /// What of a server takes connections.
@@ -43,6 +76,8 @@ pub enum Endpoint {
 /// How a server is stopped so that its data need no recovery.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shutdown {
+    /// What is run to have it stopped; it is sent the signal where there is none.
+    pub command: Option<Exec>,
     /// The signal for a clean stop that does not wait for clients. A server that ends by it, or with 128 and its
     /// number, has ended as well as one that exits with 0.
     pub signal: i32,
@@ -59,6 +94,7 @@ impl Shutdown {
     /// ```
     pub fn by(signal: i32) -> Self {
         Self {
+            command: None,
             signal,
             within: Duration::from_secs(120),
         }

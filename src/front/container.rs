@@ -27,8 +27,8 @@ pub struct Container {
 enum Held {
     /// By this process.
     Here {
-        // The port ends before what it leads to.
-        forward: Mutex<Option<Forward>>,
+        // The ports end before what they lead to.
+        forwards: Mutex<BTreeMap<String, Forward>>,
         live: Option<Handed>,
         state: Arc<State>,
         file: Option<SqliteFile>,
@@ -55,7 +55,7 @@ impl Container {
             live.let_logs_go();
         }
         let held = Held::Here {
-            forward: Mutex::default(),
+            forwards: Mutex::default(),
             live,
             state,
             file,
@@ -140,30 +140,37 @@ impl Container {
 
     /// The port, and the first service's address by it.
     pub(crate) fn forwarded(&self) -> Result<(u16, String), Error> {
+        let Held::Here { state, .. } = &*self.held else {
+            return Err(Error::NoServer);
+        };
+        let engine = state.services.first().ok_or(Error::NoServer)?;
+        let port = self.port_of(engine.as_ref())?;
+        Ok((port, engine.url(&Address::Port(port))))
+    }
+
+    /// A port of this host that leads to a service, opened when it is first asked for.
+    fn port_of(&self, engine: &dyn Engine) -> Result<u16, Error> {
         let Held::Here {
-            forward,
+            forwards,
             live: Some(live),
-            state,
             ..
         } = &*self.held
         else {
             return Err(Error::NoServer);
         };
-        let engine = state.services.first().ok_or(Error::NoServer)?;
-        let server = engine.server(false).ok_or(Error::NoServer)?;
-        let Some(Endpoint::Socket(socket)) = server.endpoint else {
-            return Err(Error::NoServer);
-        };
+        let endpoint = engine.server(false).and_then(|server| server.endpoint);
+        let endpoint = endpoint.ok_or(Error::NoServer)?;
         // A panic of another thread's in between leaves it as it was.
-        let mut forward = forward.lock().unwrap_or_else(PoisonError::into_inner);
-        let port = if let Some(forward) = &*forward {
-            forward.port()
-        } else {
-            let new = Forward::to(live.reach(&socket));
-            let new = new.map_err(|error| Error::Forward(Arc::new(error)))?;
-            forward.insert(new).port()
-        };
-        Ok((port, engine.url(&Address::Port(port))))
+        let mut forwards = forwards.lock().unwrap_or_else(PoisonError::into_inner);
+        let service = engine.place().service();
+        if let Some(forward) = forwards.get(service) {
+            return Ok(forward.port());
+        }
+        let new = live.forward(&endpoint);
+        let new = new.map_err(|error| Error::Forward(Arc::new(error)))?;
+        let port = new.port();
+        forwards.insert(service.to_owned(), new);
+        Ok(port)
     }
 
     /// The folder of the first service's Unix socket, as this process reaches it.
@@ -209,9 +216,17 @@ impl Container {
         let Held::Here { live, file, .. } = &*self.held else {
             return Address::Inside;
         };
-        match (live, file, engine.server(false)) {
-            (Some(live), _, Some(_)) => Address::Socket(live.reach(&engine.place().sockets())),
-            (_, Some(file), None) => Address::File(file.path().to_owned()),
+        let server = engine.server(false);
+        let endpoint = server.as_ref().and_then(|server| server.endpoint.as_ref());
+        match (live, file, endpoint) {
+            (Some(live), _, Some(Endpoint::Socket(_))) => {
+                Address::Socket(live.reach(&engine.place().sockets()))
+            }
+            // Where no port is to be had, its own leads to nobody, which is what whoever connects is told.
+            (Some(_), _, Some(Endpoint::Port(_))) => {
+                self.port_of(engine).map_or(Address::Inside, Address::Port)
+            }
+            (_, Some(file), None) if server.is_none() => Address::File(file.path().to_owned()),
             _ => Address::Inside,
         }
     }

@@ -27,7 +27,7 @@ pub enum Error {
     #[error("can't copy `{0}` as a file: its first service is a server, not a SQLite database")]
     NoFile(String),
     /// The snapshot is a file, and has no address on the network.
-    #[error("can't forward a port: the first service is a file, not a server")]
+    #[error("can't forward a port: the first service is a file, or a server without ports")]
     NoServer,
     /// The port that was asked for.
     #[error("can't forward a port to the container")]

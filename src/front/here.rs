@@ -139,7 +139,9 @@ impl Built {
             let layers = state.layers.iter();
             layers.map(crate::store::Layer::digest).collect()
         };
-        digests(one) == digests(two) && one.environment() == two.environment()
+        digests(one) == digests(two)
+            && one.programs == two.programs
+            && one.environment() == two.environment()
     }
 
     /// Whether it has a service that is a process.

@@ -10,18 +10,18 @@ use super::{EngineIdentity, PlannedStep, Script, StoredChain, Work};
 use crate::digest::{Digest, Labelled};
 use crate::migrate::script::Dialect;
 use crate::migrate::{self, Asked};
-use crate::spec::{CommandLine, Service, Snapshot, Step, StepKind};
+use crate::spec::{CommandLine, Service, Snapshot, Step, StepKind, needed_by, run_beside};
 
 /// Raised when the meaning of a key changes: no older layer fits any more.
 const FORMAT: &[u8] = b"1";
 
 /// Makes steps, and collects what is wrong with them.
 pub(super) struct Keys<'a> {
-    folder: &'a Path,
+    pub(super) folder: &'a Path,
     identities: &'a dyn Fn(&Service) -> EngineIdentity,
     known: Vec<(Service, EngineIdentity)>,
-    sources: Sources,
-    problems: Vec<Problem>,
+    pub(super) sources: Sources,
+    pub(super) problems: Vec<Problem>,
 }
 
 impl<'a> Keys<'a> {
@@ -58,11 +58,15 @@ impl<'a> Keys<'a> {
                 for (name, value) in &step.fields {
                     key = key.field("field", name.as_bytes()).field("value", value);
                 }
+                if let Some(program) = service.program.as_deref().filter(|it| it.keeps_data()) {
+                    key = self.with_program(key, service, program);
+                }
                 chain.push(PlannedStep {
                     key: key.finish(),
                     parent,
                     prefixes: Vec::new(),
                     service: service.name.clone(),
+                    beside: vec![service.name.clone()],
                     label: step.label.clone(),
                     work: Work::Base(index),
                     position: service.position,
@@ -105,6 +109,7 @@ impl<'a> Keys<'a> {
             parent: None,
             prefixes: stored.keys,
             service: service.name.clone(),
+            beside: Vec::new(),
             label: format!("stored {name}"),
             work: Work::Stored,
             position: snapshot.position,
@@ -120,9 +125,22 @@ impl<'a> Keys<'a> {
         };
         let parent = chain.last().map(|step| step.key);
         let identity = self.identity(service);
+        let beside: Vec<String> = match &step.kind {
+            StepKind::Run { .. } => run_beside(services, &service.name),
+            StepKind::Migrate { .. } | StepKind::Sql(_) | StepKind::Redis(_) => {
+                needed_by(services, &service.name)
+            }
+        }
+        .into_iter()
+        .map(str::to_owned)
+        .collect();
+        let programs = self.programs(services.iter().filter(|it| beside.contains(&it.name)));
         let key = |parent| {
-            let key = start(kind(&step.kind), &identity, service, parent)
+            let mut key = start(kind(&step.kind), &identity, service, parent)
                 .field("database", service.database.as_bytes());
+            if let Some(programs) = programs {
+                key = key.field("programs", programs.to_string().as_bytes());
+            }
             with_settings(key, service)
         };
         let dialect = Dialect::of_engine(&service.engine);
@@ -160,13 +178,14 @@ impl<'a> Keys<'a> {
             parent,
             prefixes: made.prefixes,
             service: service.name.clone(),
+            beside,
             label: made.label,
             work: made.work,
             position: step.position,
         });
     }
 
-    fn identity(&mut self, service: &Service) -> EngineIdentity {
+    pub(super) fn identity(&mut self, service: &Service) -> EngineIdentity {
         if let Some((_, identity)) = self.known.iter().find(|(known, _)| known == service) {
             return identity.clone();
         }
@@ -304,7 +323,7 @@ impl<'a> Keys<'a> {
 
     /// The files below the spec's folder that a command line names, such as its own script: they
     /// belong to the step's content although nobody lists them under `inputs`.
-    fn named_in(&self, command: &CommandLine) -> Vec<PathBuf> {
+    pub(super) fn named_in(&self, command: &CommandLine) -> Vec<PathBuf> {
         let words: Vec<&str> = match command {
             CommandLine::Argv(argv) => argv.iter().map(String::as_str).collect(),
             CommandLine::Shell(line) => line

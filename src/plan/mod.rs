@@ -13,6 +13,7 @@ mod cut;
 mod error;
 mod files;
 mod key;
+mod programs;
 mod sources;
 mod tests;
 
@@ -72,6 +73,8 @@ pub struct PlannedSnapshot {
     pub services: Vec<Service>,
     /// All steps, from the engine's own and the parent's to the last.
     pub chain: Vec<PlannedStep>,
+    /// What the spec and its files say of the servers without an adapter, where there are any.
+    pub programs: Option<Digest>,
     /// Limits for its containers; the parent's where the snapshot has none.
     pub limits: Limits,
 }
@@ -87,6 +90,8 @@ pub struct PlannedStep {
     pub prefixes: Vec<Digest>,
     /// The service that it goes to.
     pub service: String,
+    /// The services that run meanwhile, where any have to.
+    pub beside: Vec<String>,
     /// The step in words: `migrate migrations`, `sql seed/*.sql`, `run ./load.sh`.
     pub label: String,
     /// What to do.
@@ -180,6 +185,7 @@ pub fn plan(spec: &Spec, wanted: &[&str], known: Known<'_>) -> Result<Plan, Plan
         snapshots.push(PlannedSnapshot {
             name: snapshot.name.clone(),
             services: snapshot.services.clone(),
+            programs: keys.programs(&snapshot.services),
             chain,
             limits,
         });

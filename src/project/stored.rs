@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::{Project, ProjectError, open_store};
-use crate::container::State;
+use crate::container::{State, dependencies};
 use crate::plan::StoredChain;
 use crate::store::{SnapshotRecord, Store, spec_of};
 
@@ -47,6 +47,8 @@ impl Project {
             layers_folder: project.store().layers_dir().to_owned(),
             layers: chain.into_iter().rev().collect(),
             services: engines.into_iter().map(Arc::from).collect(),
+            depends_on: dependencies(&snapshot.services),
+            programs: None,
         };
         Ok(Some((project, Arc::new(state))))
     }

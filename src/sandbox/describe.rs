@@ -95,6 +95,7 @@ pub struct Sandbox {
     shared: Vec<PathBuf>,
     programs: Vec<(PathBuf, String)>,
     folders: Vec<PathBuf>,
+    also_at: Vec<(PathBuf, PathBuf)>,
     temporary_bytes: u64,
     group_fds: Vec<std::os::fd::RawFd>,
 }
@@ -111,6 +112,7 @@ impl Sandbox {
             shared: Vec::new(),
             programs: Vec::new(),
             folders: Vec::new(),
+            also_at: Vec::new(),
             temporary_bytes: 1 << 30,
             group_fds: Vec::new(),
         }
@@ -160,6 +162,13 @@ impl Sandbox {
     /// Adds an empty folder below [`RUN`], owned by the container's user.
     pub fn folder(&mut self, path: impl Into<PathBuf>) -> &mut Self {
         self.folders.push(path.into());
+        self
+    }
+
+    /// Shows a folder of the container at a second place, which the host must have unless it is in a folder that
+    /// every container has for itself.
+    pub fn also_at(&mut self, folder: impl Into<PathBuf>, target: impl Into<PathBuf>) -> &mut Self {
+        self.also_at.push((folder.into(), target.into()));
         self
     }
 
@@ -323,6 +332,17 @@ impl Sandbox {
         let mut opened = Vec::new();
         for (index, (folder, _)) in shown.iter().enumerate() {
             self.place(ops, folder, &staged(index), &mut opened)?;
+        }
+        for (folder, target) in &self.also_at {
+            let private = PRIVATE.map(Path::new).into_iter();
+            if let Some(start) = private.into_iter().find(|top| target.starts_with(top)) {
+                let mut path = start.to_owned();
+                for part in target.strip_prefix(start).unwrap_or(target).components() {
+                    path.push(part);
+                    ops.folder(&path, 0o755, owner)?;
+                }
+            }
+            ops.bind(folder, target, MsFlags::empty())?;
         }
         Ok(())
     }

@@ -2,24 +2,27 @@
 //! something wrong isn't reported as well.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::Path;
 
+use super::check_services::check_services;
 use super::check_tests::check_test;
 use super::draft::{Draft, Field, Placed, ServiceDraft, SnapshotDraft, StepDraft};
 use super::problem::{Faults, Place, list, nearest, quoted, unknown};
 use super::{Limits, Service, Snapshot, Step, StepKind, Test};
 
 /// The engines by every name that a spec may use, each with the name that the model uses.
-const ENGINES: [(&str, &str); 6] = [
+const ENGINES: [(&str, &str); 7] = [
     ("postgres", "postgres"),
     ("sqlite", "sqlite"),
     ("redis", "redis"),
+    ("service", "service"),
     ("postgresql", "postgres"),
     ("sqlite3", "sqlite"),
     ("valkey", "valkey"),
 ];
 
 /// How many of them are told to who writes none of them.
-const TOLD: usize = 3;
+const TOLD: usize = 4;
 
 /// The engines that hold keys with values, and know no SQL.
 const KEY_VALUE: [&str; 2] = ["redis", "valkey"];
@@ -46,6 +49,18 @@ pub(super) struct Checked {
     pub(super) snapshots: Vec<Snapshot>,
     pub(super) tests: Vec<Test>,
     pub(super) packages: BTreeMap<String, String>,
+}
+
+impl Checked {
+    /// With the folder of the spec, which the commands of services run in.
+    pub(super) fn in_folder(mut self, folder: &Path) -> Self {
+        let snapshots = self.snapshots.iter_mut();
+        let services = snapshots.flat_map(|snapshot| &mut snapshot.services);
+        for program in services.filter_map(|service| service.program.as_mut()) {
+            folder.clone_into(&mut program.folder);
+        }
+        self
+    }
 }
 
 /// Checks the draft. The result is complete only when nothing was added to `faults`.
@@ -210,6 +225,7 @@ fn services(snapshot: &SnapshotDraft, faults: &mut Faults) -> Vec<Service> {
         }
         services.push(service(draft, &snapshot.name.value, faults));
     }
+    check_services(drafts, faults);
     services
 }
 
@@ -241,11 +257,29 @@ fn service(draft: &ServiceDraft, snapshot: &str, faults: &mut Faults) -> Service
     Service {
         name: draft.name.value.clone(),
         engine: engine.unwrap_or_default().to_owned(),
-        database: database.map_or_else(|| usual.to_owned(), |written| written.value.clone()),
+        database: match (database, &draft.program) {
+            (Some(written), _) => written.value.clone(),
+            (None, None) => usual.to_owned(),
+            (None, Some(_)) => String::new(),
+        },
         settings: draft.settings.clone(),
         bin_dir: draft.bin_dir.clone(),
+        depends_on: draft
+            .depends_on
+            .iter()
+            .map(|wanted| wanted.dependency.clone())
+            .collect(),
+        program: draft
+            .program
+            .as_ref()
+            .map(|written| Box::new(written.program.clone())),
         position: draft.name.place.position,
     }
+}
+
+/// Whether an engine has this name.
+pub(super) fn is_engine(name: &str) -> bool {
+    ENGINES.iter().any(|(known, _)| *known == name)
 }
 
 /// The model's name of an engine.
@@ -304,6 +338,15 @@ fn step(draft: StepDraft, services: &[Service], faults: &mut Faults) -> Option<S
 fn check_fit(service: &Service, kind: &StepKind, place: Place, faults: &mut Faults) {
     let key_value = KEY_VALUE.contains(&service.engine.as_str());
     let (key, remedy) = match kind {
+        StepKind::Run { .. } => return,
+        kind if service.program.is_some() => {
+            let key = match kind {
+                StepKind::Migrate { .. } => "migrate",
+                StepKind::Redis(_) => "redis",
+                _ => "sql",
+            };
+            (key, "say with `run:` what is to be done to it")
+        }
         StepKind::Migrate { .. } if key_value => {
             ("migrate", "give it commands, as in `redis: seed.redis`")
         }

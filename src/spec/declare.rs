@@ -4,8 +4,9 @@
 use std::panic::Location;
 use std::path::Path;
 
+use super::declare_service::ServiceDeclaration;
 use super::declared::{
-    Calls, add_setting, each_key_once, entry, list, map, source_file, text, verbatim,
+    Calls, add_setting, command_node, each_key_once, entry, list, map, source_file, text,
 };
 use super::problem::{Faults, Place, SpecError};
 use super::source::Source;
@@ -61,6 +62,7 @@ pub fn declare(
     if !faults.is_empty() {
         return Err(faults.into_error(super::seen_from_here(&file), &source));
     }
+    let checked = checked.in_folder(&folder);
     Ok(Spec {
         file,
         folder,
@@ -157,10 +159,9 @@ impl SnapshotDeclaration {
     ) -> Self {
         let place = self.calls.place(Location::caller(), "service");
         let calls = self.calls.within(place);
-        let fields = Vec::new();
-        let service = content(ServiceDeclaration { calls, fields });
+        let service = content(ServiceDeclaration::new(calls));
         self.services
-            .push(entry(name, place, map(service.fields, place)));
+            .push(entry(name, place, service.into_node(place)));
         self
     }
 
@@ -285,13 +286,7 @@ impl SnapshotDeclaration {
         environment: &[(&str, &str)],
     ) -> Self {
         self.step(call, method, |place| {
-            let command = match command {
-                CommandLine::Shell(line) => verbatim(line, place),
-                CommandLine::Argv(words) => {
-                    let words = words.into_iter().map(|word| verbatim(word, place));
-                    list(words.collect(), place)
-                }
-            };
+            let command = command_node(command, place);
             let inputs = inputs.into_iter().map(|input| text(input, place));
             let variables = environment.iter();
             let variables = variables.map(|(name, value)| entry(name, place, text(value, place)));
@@ -302,48 +297,6 @@ impl SnapshotDeclaration {
             ];
             map(fields, place)
         })
-    }
-}
-
-/// One of several services of a snapshot.
-#[derive(Debug)]
-#[must_use]
-pub struct ServiceDeclaration {
-    calls: Calls,
-    fields: Vec<Entry>,
-}
-
-impl ServiceDeclaration {
-    /// As [`SnapshotDeclaration::engine`].
-    #[track_caller]
-    pub fn engine(self, name: &str) -> Self {
-        self.field(Location::caller(), "engine", name)
-    }
-
-    /// As [`SnapshotDeclaration::database`].
-    #[track_caller]
-    pub fn database(self, name: &str) -> Self {
-        self.field(Location::caller(), "database", name)
-    }
-
-    /// As [`SnapshotDeclaration::setting`].
-    #[track_caller]
-    pub fn setting(mut self, name: &str, value: &str) -> Self {
-        let place = self.calls.place(Location::caller(), "setting");
-        add_setting(&mut self.fields, name, value, place);
-        self
-    }
-
-    /// As [`SnapshotDeclaration::bin_dir`].
-    #[track_caller]
-    pub fn bin_dir(self, folder: &str) -> Self {
-        self.field(Location::caller(), "bin_dir", folder)
-    }
-
-    fn field(mut self, call: &'static Location<'static>, key: &str, value: &str) -> Self {
-        let place = self.calls.place(call, key);
-        self.fields.push(entry(key, place, text(value, place)));
-        self
     }
 }
 

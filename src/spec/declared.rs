@@ -3,9 +3,9 @@
 use std::panic::Location;
 use std::path::{Path, PathBuf};
 
-use super::Position;
 use super::problem::{Faults, Place, quoted};
 use super::yaml::{Entry, Node, Value};
+use super::{CommandLine, Position};
 
 /// Where the calls stand that declare a spec.
 #[derive(Debug, Clone, Copy)]
@@ -72,8 +72,19 @@ pub(super) fn text(value: &str, place: Place) -> Node {
 }
 
 /// A text in which the reader replaces nothing.
-pub(super) fn verbatim(value: String, place: Place) -> Node {
+fn verbatim(value: String, place: Place) -> Node {
     node(Value::Text(value), place)
+}
+
+/// A command, in which the reader replaces nothing.
+pub(super) fn command_node(command: CommandLine, place: Place) -> Node {
+    match command {
+        CommandLine::Shell(line) => verbatim(line, place),
+        CommandLine::Argv(words) => {
+            let words = words.into_iter().map(|word| verbatim(word, place));
+            list(words.collect(), place)
+        }
+    }
 }
 
 pub(super) fn list(items: Vec<Node>, place: Place) -> Node {

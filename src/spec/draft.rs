@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::problem::Place;
-use super::{CommandLine, Files, Limits, StepKind};
+use super::{CommandLine, Dependency, Files, Limits, ServiceProgram, StepKind};
 
 /// A value and the place that is marked when it is wrong.
 #[derive(Debug, Clone)]
@@ -42,6 +42,25 @@ pub(super) struct ServiceDraft {
     pub(super) database: Option<Placed<String>>,
     pub(super) settings: BTreeMap<String, String>,
     pub(super) bin_dir: Option<PathBuf>,
+    pub(super) depends_on: Vec<DependencyDraft>,
+    /// What it is, for the engine `service`.
+    pub(super) program: Option<ProgramDraft>,
+}
+
+/// What a service waits for, and where that stands.
+#[derive(Debug)]
+pub(super) struct DependencyDraft {
+    pub(super) place: Place,
+    pub(super) dependency: Dependency,
+}
+
+/// A server without an adapter, and the places of what is checked of it.
+#[derive(Debug)]
+pub(super) struct ProgramDraft {
+    pub(super) program: ServiceProgram,
+    pub(super) ports: Vec<Placed<u16>>,
+    pub(super) url: Option<Place>,
+    pub(super) data_dir: Option<Place>,
 }
 
 #[derive(Debug)]

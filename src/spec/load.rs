@@ -149,6 +149,7 @@ fn parse_shown(
         Some(folder) if folder != Path::new("") => folder.to_owned(),
         _ => PathBuf::from("."),
     };
+    let checked = checked.in_folder(&folder);
     Ok(Spec {
         file: file.to_owned(),
         folder,

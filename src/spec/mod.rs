@@ -19,22 +19,30 @@
 //! other `$` stays. Keys and commands (`command`, `discover`) are left as they stand: there `$` is the shell's.
 
 mod check;
+mod check_services;
 mod check_tests;
 mod declare;
+mod declare_service;
 mod declared;
 mod draft;
 mod interpolate;
 mod load;
 mod model;
+mod order;
 mod problem;
+mod program;
 mod read;
+mod read_services;
 mod read_snapshots;
 mod read_tests;
 mod read_values;
 mod source;
 mod yaml;
 
-pub use declare::{Declaration, ServiceDeclaration, SnapshotDeclaration, declare};
+pub use declare::{Declaration, SnapshotDeclaration, declare};
+pub use declare_service::{HealthDeclaration, ServiceDeclaration};
 pub use load::{find, load, parse, seen_from_here};
 pub use model::*;
+pub use order::{needed_by, run_beside};
 pub use problem::{Problem, Problems, SpecError, excerpt};
+pub use program::{DATA, Dependency, Health, HealthTest, ServiceProgram};

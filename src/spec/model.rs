@@ -4,6 +4,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
+use super::{Dependency, ServiceProgram};
+
 /// Where in the file something stands, counted from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Position {
@@ -52,7 +56,7 @@ pub struct Snapshot {
 pub struct Service {
     /// `db` when the short form `engine:` was used.
     pub name: String,
-    /// The engine's name: `postgres`, `sqlite`, `redis`.
+    /// The engine's name: `postgres`, `sqlite`, `redis`, `service`.
     pub engine: String,
     /// The database to create and connect to; the snapshot's name where the spec is silent, for Redis 0.
     pub database: String,
@@ -60,6 +64,10 @@ pub struct Service {
     pub settings: BTreeMap<String, String>,
     /// Where the engine's programs are, when not at a usual place.
     pub bin_dir: Option<PathBuf>,
+    /// What it waits for; always names of other services of the snapshot, and never in a circle.
+    pub depends_on: Vec<Dependency>,
+    /// What it is, for the engine `service`.
+    pub program: Option<Box<ServiceProgram>>,
     /// Where the service stands.
     pub position: Position,
 }
@@ -105,7 +113,8 @@ pub enum StepKind {
 }
 
 /// A command as Compose has it: a string for the shell or a list to execute.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
 pub enum CommandLine {
     /// Given to `sh -c`.
     Shell(String),

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::StepKind;
+use super::check::is_engine;
 use super::draft::{Field, Placed, ServiceDraft, SnapshotDraft, StepDraft};
 use super::problem::list;
 use super::read::{Fields, Reader, Slot, slot};
+use super::read_services::{OF_A_PROGRAM, SERVICE};
 use super::yaml::{Entry, Value};
 
 /// The service of the short form `engine:`.
@@ -98,6 +100,13 @@ impl Reader<'_> {
             }
             // Without an engine, the rest is read for its own problems.
             let service = self.service(fields, name);
+            if let Some(Placed { value, place }) = &service.engine
+                && value == SERVICE
+            {
+                let message = "a server without an adapter needs a name; write `services: { NAME: { engine: service, \
+                               command: … } }`";
+                self.fault(*place, message);
+            }
             return engine.map(|_| vec![service]);
         };
         let why = "`services` is written too, and it belongs to one of them";
@@ -116,7 +125,11 @@ impl Reader<'_> {
                 what: format!("service {}", slot(entry).what),
                 ..slot(entry)
             };
-            let known = ["engine", OF_A_SERVICE[0], OF_A_SERVICE[1], OF_A_SERVICE[2]];
+            let known: Vec<&str> = ["engine", "depends_on"]
+                .into_iter()
+                .chain(OF_A_SERVICE)
+                .chain(OF_A_PROGRAM)
+                .collect();
             let name = placed_key(entry);
             let Some(fields) = self.fields(&own, &known) else {
                 drafts.push(ServiceDraft {
@@ -125,6 +138,8 @@ impl Reader<'_> {
                     database: None,
                     settings: BTreeMap::new(),
                     bin_dir: None,
+                    depends_on: Vec::new(),
+                    program: None,
                 });
                 continue;
             };
@@ -135,7 +150,24 @@ impl Reader<'_> {
                 );
                 self.fault(entry.place, message);
             }
-            drafts.push(self.service(&fields, name));
+            let mut draft = self.service(&fields, name);
+            if let Some(slot) = fields.get("depends_on") {
+                draft.depends_on = self.depends_on(&slot);
+            }
+            match draft.engine.as_ref().map(|engine| engine.value.as_str()) {
+                Some(SERVICE) => {
+                    let why = "a server without an adapter has no databases that Cowherd knows of";
+                    self.forbid(&fields, &OF_A_SERVICE, why);
+                    draft.program = Some(self.program(&fields, entry.place));
+                }
+                Some(known) if is_engine(known) => {
+                    let why =
+                        format!("the engine `{known}` has its own; it is for `engine: service`");
+                    self.forbid(&fields, &OF_A_PROGRAM, &why);
+                }
+                _ => {}
+            }
+            drafts.push(draft);
         }
         Some(drafts)
     }
@@ -163,6 +195,8 @@ impl Reader<'_> {
             database,
             settings,
             bin_dir: bin_dir.map(PathBuf::from),
+            depends_on: Vec::new(),
+            program: None,
         }
     }
 

@@ -13,6 +13,7 @@ use super::records::{self, Hex, Name, SnapshotFile};
 use super::{Inner, Layer, Store, StoreError};
 use crate::digest::{Digest, Labelled};
 use crate::disk::Context as _;
+use crate::spec::{Dependency, Service, ServiceProgram};
 
 /// A named snapshot as the store knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +50,25 @@ pub struct StoredService {
     /// The engine's own settings.
     #[serde(default)]
     pub settings: BTreeMap<String, String>,
+    /// What it waits for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub depends_on: Vec<Dependency>,
+    /// What it is, where it is a server without an adapter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program: Option<Box<ServiceProgram>>,
+}
+
+impl From<&Service> for StoredService {
+    fn from(service: &Service) -> Self {
+        Self {
+            name: service.name.clone(),
+            engine: service.engine.clone(),
+            database: service.database.clone(),
+            settings: service.settings.clone(),
+            depends_on: service.depends_on.clone(),
+            program: service.program.clone(),
+        }
+    }
 }
 
 impl SnapshotRecord {

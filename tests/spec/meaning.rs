@@ -153,7 +153,7 @@ fn unknown_engines_and_tools_are_told_the_known_ones() {
     let text = "version: 1\nsnapshots: { a: { engine: mysql } }\n";
     assert_eq!(
         problem(text),
-        "2:27: unknown engine `mysql`; known: `postgres`, `sqlite`, `redis`"
+        "2:27: unknown engine `mysql`; known: `postgres`, `sqlite`, `redis`, `service`"
     );
     assert_eq!(
         problem(with_steps("      - migrate: { tool: liquibase, dir: m }\n")),

@@ -1,0 +1,4 @@
+#!/bin/bash
+set -eu
+. ./http.sh
+[ "$(value "$WEB_URL" currency)" = EUR ]
