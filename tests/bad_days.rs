@@ -5,6 +5,7 @@ mod databases;
 mod interrupts;
 mod limits;
 mod misbehaviour;
+mod servers;
 mod space;
 
 use crate::support::Project;

@@ -7,6 +7,7 @@ mod many;
 mod reports;
 mod retries;
 mod sees;
+mod servers;
 mod services;
 
 use crate::support::Project;

@@ -17,6 +17,7 @@ mod services;
 mod setup;
 mod state;
 mod stdio;
+mod stop;
 mod talk;
 
 use std::fs::File;
@@ -95,6 +96,9 @@ impl Container {
             changes.push((engine.place().service().to_owned(), overlay.changes()));
             sandbox.folder(engine.place().sockets());
             sandbox.overlay(overlay);
+            if engine.has_low_ports() {
+                sandbox.low_ports();
+            }
             if let Some(folder) = engine.data_dir() {
                 sandbox.also_at(engine.place().data(), folder);
             }
@@ -134,7 +138,13 @@ impl Container {
         let (sources, watched): (Vec<_>, Vec<_>) = sources.into_iter().unzip();
         let wake = self.running.next(deadline, &watched);
         match wake.map_err(ContainerError::Sandbox)? {
-            Wake::Exited(slot, exit) => return Ok(Woken::Exited(slot, exit)),
+            Wake::Exited(slot, exit) => {
+                let mut services = self.services.iter_mut();
+                if let Some(service) = services.find(|service| service.slot == slot) {
+                    service.ended = Some(exit);
+                }
+                return Ok(Woken::Exited(slot, exit));
+            }
             Wake::Deadline => return Ok(Woken::Deadline),
             Wake::Readable(index) => match sources[index] {
                 Source::Stop => return Ok(Woken::Stopped),

@@ -22,6 +22,8 @@ pub(super) struct LiveService {
     pub(super) index: usize,
     /// How it is asked whether it is ready, where it doesn't say so.
     pub(super) asking: Option<Asking>,
+    /// How it ended, if it has.
+    pub(super) ended: Option<Exit>,
     started: Instant,
     ready: bool,
     log: File,
@@ -43,6 +45,7 @@ impl LiveService {
             slot,
             index,
             asking,
+            ended: None,
             ready: server.ready == Ready::Started,
             server,
             started,

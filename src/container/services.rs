@@ -9,7 +9,7 @@ use super::service::LiveService;
 use super::stdio::{Keep, Printed, Tail, null, pipe};
 use super::{Container, ContainerError, Services, Woken, command_of, error, state};
 use crate::engine::{Address, Engine, Exec, Ready, Server};
-use crate::sandbox::{Command, Exit, SandboxError, Slot};
+use crate::sandbox::{Command, Exit, Slot};
 
 /// A service that waits for others before it is started.
 #[derive(Debug)]
@@ -48,9 +48,13 @@ impl Container {
         loop {
             self.start_whose_turn_it_is()?;
             self.ask()?;
-            let unready = || self.services.iter().filter(|service| !service.is_ready());
+            // One that was ready when it was first asked.
+            if self.waiting.iter().any(|waiting| self.may_start(waiting)) {
+                continue;
+            }
+            let unready = self.services.iter().filter(|service| !service.is_ready());
             // One that waits waits for one that is not ready.
-            let Some(deadline) = unready().map(LiveService::next_event).min() else {
+            let Some(deadline) = unready.map(LiveService::next_event).min() else {
                 return Ok(());
             };
             match self.next(Some(deadline), stop)? {
@@ -109,7 +113,7 @@ impl Container {
     }
 
     /// The command with the addresses of what the service waits for.
-    fn command_of_server(&self, index: usize, exec: &Exec) -> Command {
+    pub(super) fn command_of_server(&self, index: usize, exec: &Exec) -> Command {
         let mut command = command_of(exec);
         for (index, _) in self.state.dependencies(index) {
             let other = &self.state.services[index];
@@ -199,109 +203,6 @@ impl Container {
         (!text.is_empty()).then_some(text)
     }
 
-    /// Stops every service cleanly, as its engine wants it, and waits for it: those first that need others.
-    ///
-    /// # Errors
-    /// A service that doesn't stop in time or not with success.
-    pub fn stop_services(&mut self, stop: Option<BorrowedFd<'_>>) -> Result<(), ContainerError> {
-        let mut left: Vec<Stopping> = (0..self.services.len()).map(Stopping::new).collect();
-        while !left.is_empty() {
-            for at in 0..left.len() {
-                if left[at].until.is_none() && !self.is_needed(left[at].service, &left) {
-                    left[at].until = Some(self.ask_to_stop(&mut left[at])?);
-                }
-            }
-            let next = left.iter().filter_map(|it| Some((it.until?, it.service)));
-            // In a circle, which no spec has, everybody would wait.
-            let Some((until, first)) = next.min() else {
-                return Ok(());
-            };
-            match self.next(Some(until), stop)? {
-                Woken::Exited(slot, exit) => self.stopped(&mut left, slot, exit)?,
-                Woken::Log => {}
-                Woken::Deadline => {
-                    let late = &mut self.services[first];
-                    return Err(ContainerError::NotStopped {
-                        service: late.name.clone(),
-                        after: late.server.stop.within,
-                        log: late.last_words(),
-                    });
-                }
-                Woken::Stopped => return Err(ContainerError::Interrupted),
-            }
-        }
-        self.services.clear();
-        Ok(())
-    }
-
-    /// Whether one of those that are left waits for the service.
-    fn is_needed(&self, service: usize, left: &[Stopping]) -> bool {
-        let index = self.services[service].index;
-        left.iter().any(|other| {
-            let other = self.services[other.service].index;
-            self.state.dependencies(other).any(|(it, _)| it == index)
-        })
-    }
-
-    /// Has a service stopped; gives the time until which it may take.
-    fn ask_to_stop(&mut self, stopping: &mut Stopping) -> Result<Instant, ContainerError> {
-        let service = &self.services[stopping.service];
-        let (slot, way) = (service.slot, service.server.stop.clone());
-        let until = Instant::now() + way.within;
-        let Some(exec) = &way.command else {
-            let told = self.running.signal(slot, way.signal);
-            return told.map(|()| until).map_err(ContainerError::Sandbox);
-        };
-        let name = format!("the stop of {}", service.name);
-        let command = self.command_of_server(service.index, exec);
-        let pipe = pipe(self.owner).map_err(ContainerError::Output)?;
-        let started = self.running.spawn(&command, [&null()?, &pipe.1, &pipe.1]);
-        let program = started.map_err(|source: SandboxError| ContainerError::Start {
-            service: name,
-            source,
-        })?;
-        let keep = Keep::End(Tail::default());
-        self.printed.push(Printed::new(program, pipe, keep));
-        stopping.command = Some(program);
-        Ok(until)
-    }
-
-    /// A program has ended while services are stopped.
-    fn stopped(
-        &mut self,
-        left: &mut Vec<Stopping>,
-        slot: Slot,
-        exit: Exit,
-    ) -> Result<(), ContainerError> {
-        if let Some(stopping) = left.iter_mut().find(|it| it.command == Some(slot)) {
-            stopping.command = None;
-            let output = take_printed(&mut self.printed, slot)?;
-            return match exit.success() {
-                true => Ok(()),
-                false => Err(ContainerError::Command {
-                    what: format!("stop {}", self.services[stopping.service].name),
-                    exit: error::ending(exit),
-                    output,
-                }),
-            };
-        }
-        let mut live = self.services.iter();
-        let Some(at) = live.position(|service| service.slot == slot) else {
-            return Ok(());
-        };
-        let service = &mut self.services[at];
-        let asked = left.iter().any(|it| it.service == at && it.until.is_some());
-        if !asked || !service.ended_well(exit) {
-            return Err(ContainerError::BadlyStopped {
-                service: service.name.clone(),
-                exit: error::ending(exit),
-                log: service.last_words(),
-            });
-        }
-        left.retain(|it| it.service != at);
-        Ok(())
-    }
-
     /// Starts the services again that [`stop_services`](Self::stop_services) stopped, and waits until they are ready.
     ///
     /// # Errors
@@ -327,25 +228,6 @@ impl Container {
 /// The same number on every Linux (signal(7)).
 const SIGKILL: i32 = 9;
 
-/// A service on its way to its stop.
-struct Stopping {
-    service: usize,
-    /// Until when it may take, once it was asked to.
-    until: Option<Instant>,
-    /// The command that asks it to.
-    command: Option<Slot>,
-}
-
-impl Stopping {
-    fn new(service: usize) -> Self {
-        Self {
-            service,
-            until: None,
-            command: None,
-        }
-    }
-}
-
 /// A service with its engine, as messages name it.
 fn title(engine: &dyn Engine) -> String {
     let (service, version) = (engine.place().service(), engine.version());
@@ -353,7 +235,10 @@ fn title(engine: &dyn Engine) -> String {
 }
 
 /// The end of what a program printed that has ended.
-fn take_printed(printed: &mut Vec<Printed>, program: Slot) -> Result<String, ContainerError> {
+pub(super) fn take_printed(
+    printed: &mut Vec<Printed>,
+    program: Slot,
+) -> Result<String, ContainerError> {
     let Some(at) = printed.iter().position(|it| it.program == program) else {
         return Ok(String::new());
     };

@@ -100,6 +100,11 @@ pub trait Engine: Send + Sync + fmt::Debug {
         None
     }
 
+    /// Whether it listens on ports that only root may have elsewhere: those below 1024.
+    fn has_low_ports(&self) -> bool {
+        false
+    }
+
     /// Whether its programs read files of the project.
     fn reads_project(&self) -> bool {
         false

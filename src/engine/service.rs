@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::service_find::{program_of, search_path, version_of};
+use super::service_find::{in_place_of_the_shell, program_of, search_path, version_of};
 use super::{
     Action, Address, Base, Check, Endpoint, Engine, EngineError, Exec, Place, Probe, Ready,
     ScriptFile, Server, Shutdown,
@@ -54,20 +54,29 @@ impl CustomServer {
     /// A command of the spec's with all that it needs.
     fn exec(&self, line: &CommandLine) -> Exec {
         let filled = |text: &String| text.replace(DATA, &self.place.data().to_string_lossy());
-        let mut argv = line.argv().into_iter();
-        let program = argv.next().unwrap_or_default();
-        let own = matches!(line, CommandLine::Argv(_)) && *line == self.described.command;
-        let mut exec = Exec::new(match own {
-            true => self.program.clone(),
-            false => PathBuf::from(filled(&program)),
-        });
-        exec = exec.args(argv.map(|arg| filled(&arg)));
+        let argv: Vec<String> = line.argv().iter().map(filled).collect();
+        let mut exec = Exec::new(argv.first().map_or("", String::as_str));
+        exec = exec.args(argv.iter().skip(1));
         exec = exec.env("PATH", &search_path().to_string_lossy());
         for (name, value) in &self.described.environment {
             exec = exec.env(name, &filled(value));
         }
         exec.folder = Some(self.folder.clone());
         exec
+    }
+
+    /// The server itself.
+    fn server_exec(&self) -> Exec {
+        match &self.described.command {
+            CommandLine::Shell(line) => {
+                let line = in_place_of_the_shell(line, &self.folder);
+                self.exec(&CommandLine::Shell(line))
+            }
+            line @ CommandLine::Argv(_) => Exec {
+                program: self.program.clone(),
+                ..self.exec(line)
+            },
+        }
     }
 
     fn ready(&self) -> Ready {
@@ -91,19 +100,25 @@ impl CustomServer {
         })
     }
 
-    fn steps(&self) -> Vec<(&'static str, Vec<Action>, bool)> {
-        let described = &self.described;
+    /// The steps of its own, each with what is run, and whether the server runs meanwhile.
+    fn steps(&self) -> Vec<(String, Vec<Action>, bool)> {
+        let (described, name) = (&self.described, self.place.service());
         let mut steps = Vec::new();
         if let Some(init) = &described.init {
-            steps.push(("init", vec![Action::Exec(self.exec(init))], false));
+            let action = Action::Exec(self.exec(init));
+            steps.push((format!("init of {name}"), vec![action], false));
         }
         // What it makes of an empty folder is made once, and shown to work once. One that waits for others may want
         // to find in them what later steps put there.
         if described.keeps_data() && !self.waits {
-            steps.push(("first start", Vec::new(), true));
+            steps.push((format!("first start of {name}"), Vec::new(), true));
         }
         if steps.is_empty() {
-            steps.push(("no data", Vec::new(), false));
+            let label = match described.keeps_data() {
+                true => format!("no data of {name} yet"),
+                false => format!("{name} keeps no data"),
+            };
+            steps.push((label, Vec::new(), false));
         }
         steps
     }
@@ -135,6 +150,10 @@ impl Engine for CustomServer {
         self.described.data_dir.as_deref()
     }
 
+    fn has_low_ports(&self) -> bool {
+        self.described.ports.iter().any(|port| *port < 1024)
+    }
+
     fn reads_project(&self) -> bool {
         true
     }
@@ -143,7 +162,7 @@ impl Engine for CustomServer {
         let steps = self.steps().into_iter();
         steps
             .map(|(label, _, with_server)| Base {
-                label: format!("{label} of {}", self.place.service()),
+                label,
                 // What the spec and its files say is the plan's to know.
                 fields: Vec::new(),
                 with_server,
@@ -159,7 +178,7 @@ impl Engine for CustomServer {
     fn server(&self, _building: bool) -> Option<Server> {
         let described = &self.described;
         Some(Server {
-            exec: self.exec(&described.command),
+            exec: self.server_exec(),
             ready: self.ready(),
             endpoint: described.ports.first().copied().map(Endpoint::Port),
             stop: Shutdown {

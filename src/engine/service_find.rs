@@ -24,8 +24,8 @@ pub(super) fn search_path() -> OsString {
     env::join_paths(folders).unwrap_or(path)
 }
 
-/// The program that a command is, by its absolute path: for a line for the shell the first word of it that can be
-/// one, else the shell.
+/// The program that a command is, by its absolute path: for a line for the shell what it executes in its own place
+/// at the end, else its first word, else the shell.
 ///
 /// # Errors
 /// [`EngineError::NotFound`] for a list whose program is nowhere.
@@ -43,11 +43,24 @@ pub(super) fn program_of(command: &CommandLine, folder: &Path) -> Result<PathBuf
             })
         }
         CommandLine::Shell(line) => {
-            let mut words = line.split_whitespace();
-            let first = words.find(|word| *word != "exec" && !word.contains('='));
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let last = words.iter().rposition(|word| *word == "exec");
+            let words = &words[last.map_or(0, |at| at + 1)..];
+            let first = words.iter().find(|word| !word.contains('='));
             let found = first.and_then(|name| find(name, folder));
             Ok(found.unwrap_or_else(|| PathBuf::from("/bin/sh")))
         }
+    }
+}
+
+/// A line for the shell, which is replaced by the one program that the line is, where it is no more than that: signals
+/// reach that, and how it ends is known.
+pub(super) fn in_place_of_the_shell(line: &str, folder: &Path) -> String {
+    let first = line.split_whitespace().next().unwrap_or_default();
+    let more = line.contains(['\n', ';', '&', '|', '(', ')', '`']) || first.contains('=');
+    match !more && find(first, folder).is_some() {
+        true => format!("exec {line}"),
+        false => line.to_owned(),
     }
 }
 

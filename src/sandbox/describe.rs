@@ -96,6 +96,7 @@ pub struct Sandbox {
     programs: Vec<(PathBuf, String)>,
     folders: Vec<PathBuf>,
     also_at: Vec<(PathBuf, PathBuf)>,
+    low_ports: bool,
     temporary_bytes: u64,
     group_fds: Vec<std::os::fd::RawFd>,
 }
@@ -113,6 +114,7 @@ impl Sandbox {
             programs: Vec::new(),
             folders: Vec::new(),
             also_at: Vec::new(),
+            low_ports: false,
             temporary_bytes: 1 << 30,
             group_fds: Vec::new(),
         }
@@ -172,6 +174,12 @@ impl Sandbox {
         self
     }
 
+    /// Lets programs listen on ports below 1024 (ip(7), `ip_unprivileged_port_start`).
+    pub fn low_ports(&mut self) -> &mut Self {
+        self.low_ports = true;
+        self
+    }
+
     /// Bounds `/tmp`, in bytes; 1 GiB where nothing is said. `/dev/shm` has the same bound.
     pub fn temporary_bytes(&mut self, bytes: u64) -> &mut Self {
         self.temporary_bytes = bytes;
@@ -224,6 +232,12 @@ impl Sandbox {
             ops.push(Op::CloseMap);
         }
         ops.push(Op::LoopbackUp);
+        if self.low_ports {
+            ops.write(
+                "/proc/sys/net/ipv4/ip_unprivileged_port_start",
+                "0".to_owned(),
+            )?;
+        }
         ops.push(Op::HostName {
             name: c"cowherd".to_owned(),
         });
@@ -334,13 +348,8 @@ impl Sandbox {
             self.place(ops, folder, &staged(index), &mut opened)?;
         }
         for (folder, target) in &self.also_at {
-            let private = PRIVATE.map(Path::new).into_iter();
-            if let Some(start) = private.into_iter().find(|top| target.starts_with(top)) {
-                let mut path = start.to_owned();
-                for part in target.strip_prefix(start).unwrap_or(target).components() {
-                    path.push(part);
-                    ops.folder(&path, 0o755, owner)?;
-                }
+            if let Some(start) = private_above(target) {
+                ops.way(start, target, owner)?;
             }
             ops.bind(folder, target, MsFlags::empty())?;
         }
@@ -428,11 +437,7 @@ impl Sandbox {
                 ops.mount("tmpfs", &start, MsFlags::empty(), data)?;
                 opened.push(start.clone());
             }
-            let mut path = start.clone();
-            for part in folder.strip_prefix(&start).unwrap_or(folder).components() {
-                path.push(part);
-                ops.folder(&path, 0o755, owner)?;
-            }
+            ops.way(&start, folder, owner)?;
         }
         ops.push(Op::Mount {
             source: Some(text(staged)?),
@@ -448,11 +453,7 @@ impl Sandbox {
     /// container, or, for root, one that the container's user may not pass.
     fn way_to(&self, folder: &Path) -> Option<PathBuf> {
         let (uid, gid) = self.identity.user();
-        let private = PRIVATE
-            .map(Path::new)
-            .into_iter()
-            .find(|top| folder.starts_with(top));
-        match private {
+        match private_above(folder) {
             Some(top) => Some(top.to_owned()),
             None if self.identity.is_root() => first_closed_ancestor(folder, uid, gid),
             None => None,
@@ -462,6 +463,12 @@ impl Sandbox {
 
 /// The folders that every container has for itself.
 const PRIVATE: [&str; 4] = ["/tmp", "/var/tmp", "/run", "/dev"];
+
+/// The private folder that `folder` is in, or is.
+fn private_above(folder: &Path) -> Option<&'static Path> {
+    let mut private = PRIVATE.map(Path::new).into_iter();
+    private.find(|top| folder.starts_with(top))
+}
 
 fn is_private(folder: &Path) -> bool {
     PRIVATE.iter().any(|top| folder == Path::new(top))

@@ -65,6 +65,21 @@ impl Ops {
         Ok(())
     }
 
+    /// The folders from `start` on that lead to `path`, and itself.
+    pub(super) fn way(
+        &mut self,
+        start: &Path,
+        path: &Path,
+        owner: Option<(u32, u32)>,
+    ) -> io::Result<()> {
+        let mut way = start.to_owned();
+        for part in path.strip_prefix(start).unwrap_or(path).components() {
+            way.push(part);
+            self.folder(&way, 0o755, owner)?;
+        }
+        Ok(())
+    }
+
     pub(super) fn mount(
         &mut self,
         kind: &str,

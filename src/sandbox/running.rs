@@ -32,6 +32,15 @@ pub struct Slot {
     /// Where init keeps it: free again once it has ended, though its end may not have been told yet.
     index: i32,
     serial: u64,
+    pid: i32,
+}
+
+impl Slot {
+    /// Its process id as programs of the container see it; its session has the same number, unless a person
+    /// sits before it.
+    pub fn pid(self) -> i32 {
+        self.pid
+    }
 }
 
 /// How a program in a container ended.
@@ -179,9 +188,10 @@ impl Running {
             .position(Option::is_none)
             .ok_or(SandboxError::Slots(SLOTS))?;
         self.started += 1;
-        let slot = Slot {
+        let mut slot = Slot {
             index: index as i32,
             serial: self.started,
+            pid: 0,
         };
         let image = command.image().map_err(SandboxError::Stdio)?;
         let stdio = stdio.map(AsFd::as_fd);
@@ -208,7 +218,8 @@ impl Running {
         };
         loop {
             match self.receive()? {
-                Message::Started { slot: started, .. } if started == slot.index => {
+                Message::Started { slot: started, pid } if started == slot.index => {
+                    slot.pid = pid;
                     self.programs[index] = Some(slot);
                     if session == Session::Foreground {
                         self.front = Some((slot, Lent::default()));

@@ -81,12 +81,25 @@ pub(crate) fn redis() -> bool {
 
 /// Whether dbmate is installed.
 pub(crate) fn dbmate() -> bool {
-    static PROBE: OnceLock<Result<(), String>> = OnceLock::new();
-    let probe = PROBE.get_or_init(|| {
-        let output = std::process::Command::new("dbmate")
-            .arg("--version")
-            .output();
-        output.map(drop).map_err(|error| format!("dbmate: {error}"))
-    });
-    require("dbmate", probe.clone())
+    require("dbmate", installed("dbmate"))
+}
+
+/// Whether containers can be started and nginx is installed.
+pub(crate) fn nginx() -> bool {
+    userns() && require("nginx", installed("nginx"))
+}
+
+/// Whether containers can be started and etcd is installed.
+pub(crate) fn etcd() -> bool {
+    userns() && require("etcd", installed("etcd"))
+}
+
+/// Whether a server is there, which some distributions keep off an ordinary user's `PATH`.
+fn installed(program: &str) -> Result<(), String> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut folders = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
+    match folders.any(|folder| folder.join(program).is_file()) {
+        true => Ok(()),
+        false => Err(format!("{program} is not installed")),
+    }
 }
