@@ -6,6 +6,7 @@ mod postgres;
 mod postgres_find;
 mod redis;
 mod redis_find;
+mod service;
 mod sqlite;
 mod sqlite_mapped;
 mod sqlite_script;

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use cowherd::{Cowherd, Error};
 
 use crate::support::processes::wait_until_childless;
-use crate::support::{Project, alone, inside, postgres};
+use crate::support::{Project, alone, inside, postgres, userns};
 
 const SHOP: &str = "\
 version: 1
@@ -181,4 +181,54 @@ fn a_panic_a_leaked_connection_and_a_thread_that_outlives_the_test_keep_no_conta
             assert!(outliving.join().expect("a thread").is_err());
         },
     );
+}
+
+#[test]
+fn servers_without_an_adapter_are_reached_by_ports_of_this_host() {
+    use std::io::{Read as _, Write as _};
+
+    if !userns() {
+        return;
+    }
+    let server = |name: &str| {
+        format!(
+            "      {name}: {{ engine: service, command: [perl, server.pl, {name}], ports: [80{}], url: 'http://127.0.0.1:80{}/x' }}\n",
+            name.len(),
+            name.len()
+        )
+    };
+    let spec = "version: 1\nsnapshots:\n  app:\n    services:\n".to_owned();
+    let project = Project::new(&(spec + &server("one") + &server("other"))).file(
+        "server.pl",
+        "use Socket; my $name = shift; my $port = '80' . length $name;
+        socket(S, PF_INET, SOCK_STREAM, 0) or die; setsockopt(S, SOL_SOCKET, SO_REUSEADDR, 1);
+        bind(S, sockaddr_in($port, inet_aton('127.0.0.1'))) or die $!; listen(S, 9) or die;
+        while (accept(C, S)) { my $line = <C>; print C \"$name: $line\"; close C }\n",
+    );
+    let snapshot = open(&project).snapshot("app").expect("a snapshot");
+    let containers = [snapshot.container(), snapshot.container()];
+    let containers = containers.map(|container| container.expect("a container"));
+    let mut ports = Vec::new();
+    for container in &containers {
+        let environment = container.environment();
+        assert_eq!(environment["DATABASE_URL"], container.url());
+        assert_eq!(container.tcp_url().expect("a port"), container.url());
+        for name in ["one", "other"] {
+            let url = &environment[&format!("{}_URL", name.to_uppercase())];
+            let port = url
+                .strip_prefix("http://127.0.0.1:")
+                .and_then(|rest| rest.strip_suffix("/x"));
+            let port: u16 = port.and_then(|port| port.parse().ok()).expect("a port");
+            let mut stream =
+                std::net::TcpStream::connect(("127.0.0.1", port)).expect("a connection");
+            stream.write_all(b"hello\n").expect("a line");
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).expect("an answer");
+            assert_eq!(answer, format!("{name}: hello\n"));
+            ports.push(port);
+        }
+    }
+    ports.sort_unstable();
+    ports.dedup();
+    assert_eq!(ports.len(), 4);
 }

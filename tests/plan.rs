@@ -1,6 +1,7 @@
 //! Which steps a spec becomes, and what their keys depend on.
 
 mod files;
+mod programs;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

@@ -5,6 +5,7 @@ mod declare;
 mod elsewhere;
 mod interpolation;
 mod meaning;
+mod services;
 mod units;
 mod yaml;
 

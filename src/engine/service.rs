@@ -243,15 +243,11 @@ impl Engine for CustomServer {
     }
 
     fn url(&self, address: &Address) -> String {
-        let Some(own) = self.described.ports.first() else {
-            return String::new();
+        let port = match address {
+            Address::Port(port) => Some(*port),
+            Address::Inside | Address::Socket(_) | Address::File(_) => None,
         };
-        let url = self.described.url.clone();
-        let url = url.unwrap_or_else(|| format!("tcp://127.0.0.1:{own}"));
-        match address {
-            Address::Port(port) => url.replacen(&format!(":{own}"), &format!(":{port}"), 1),
-            Address::Inside | Address::Socket(_) | Address::File(_) => url,
-        }
+        self.described.url_at(port).unwrap_or_default()
     }
 
     fn database_file(&self) -> Option<PathBuf> {

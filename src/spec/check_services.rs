@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::draft::ServiceDraft;
 use super::problem::{Faults, quoted, unknown};
+use super::program::port_of;
 
 /// The ports of the engines, as their own documentation has them; a further service of one gets the next.
 const PORTS: [(&str, u16); 5] = [
@@ -30,13 +31,13 @@ pub(super) fn check_services(drafts: &[ServiceDraft], faults: &mut Faults) {
             continue;
         };
         if let (Some(place), Some(url)) = (written.url, &written.program.url) {
-            let first = written.ports.first().map(|port| format!(":{}", port.value));
-            let named = |port: &String| url.split(port.as_str()).skip(1).any(ends_number);
-            if !first.as_ref().is_some_and(named) || !url.contains("://") {
-                let form = first.unwrap_or_else(|| ":PORT".to_owned());
+            let first = written.ports.first().map(|port| port.value.to_string());
+            let named = port_of(url).map(|place| &url[place]);
+            if named.is_none() || named != first.as_deref() {
+                let form = first.unwrap_or_else(|| "PORT".to_owned());
                 let message = format!(
                     "{} can't be the form of the service's URL: that has the first of its `ports` in it, as in \
-                     `http://127.0.0.1{form}`",
+                     `http://127.0.0.1:{form}`",
                     quoted(url)
                 );
                 faults.add(place, message);
@@ -51,10 +52,6 @@ pub(super) fn check_services(drafts: &[ServiceDraft], faults: &mut Faults) {
         }
     }
     circles(drafts, faults);
-}
-
-fn ends_number(rest: &str) -> bool {
-    !rest.starts_with(|c: char| c.is_ascii_digit())
 }
 
 /// The services share one network, so no two can have one port.

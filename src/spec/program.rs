@@ -1,6 +1,7 @@
 //! A server without an adapter, as a spec describes it: `engine: service`.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -126,6 +127,20 @@ impl ServiceProgram {
             || self.texts().any(|text| text.contains(DATA))
     }
 
+    /// Its URL where its first port is reached by `port`; `None` where it has no ports.
+    pub fn url_at(&self, port: Option<u16>) -> Option<String> {
+        let own = self.ports.first()?;
+        let port = port.unwrap_or(*own);
+        let mut url = match &self.url {
+            Some(url) => url.clone(),
+            None => return Some(format!("tcp://127.0.0.1:{port}")),
+        };
+        if let Some(place) = port_of(&url) {
+            url.replace_range(place, &port.to_string());
+        }
+        Some(url)
+    }
+
     fn texts(&self) -> impl Iterator<Item = &str> {
         let command = match &self.command {
             CommandLine::Shell(line) => std::slice::from_ref(line),
@@ -134,4 +149,13 @@ impl ServiceProgram {
         let values = self.environment.values();
         command.iter().chain(values).map(String::as_str)
     }
+}
+
+/// Where the port stands in a URL: `scheme://user@host:PORT/…` (RFC 3986, 3.2).
+pub(super) fn port_of(url: &str) -> Option<Range<usize>> {
+    let start = url.find("://")? + 3;
+    let end = url[start..].find(['/', '?', '#']);
+    let end = end.map_or(url.len(), |at| start + at);
+    let colon = start + url[start..end].rfind(':')?;
+    Some(colon + 1..end)
 }
