@@ -11,6 +11,7 @@ mod pool;
 mod postgres;
 mod process;
 mod redis;
+mod services;
 mod small;
 mod suite;
 mod table;
@@ -58,7 +59,7 @@ struct Args {
 type Section = fn(&Fixture, &mut Table) -> anyhow::Result<()>;
 
 /// In the order of the table.
-const SECTIONS: [(&str, Section); 13] = [
+const SECTIONS: [(&str, Section); 14] = [
     ("start", postgres::start),
     ("cpu", postgres::cpu),
     ("memory", memory::memory),
@@ -68,6 +69,7 @@ const SECTIONS: [(&str, Section); 13] = [
     ("sqlite", small::sqlite),
     ("layers", small::layers),
     ("redis", redis::redis),
+    ("services", services::services),
     ("tests", concurrent::tests),
     ("cargo", cargo::cargo_tests),
     ("suite", suite::suite),
