@@ -50,19 +50,19 @@ impl ServiceDeclaration {
         map(self.fields, place)
     }
 
-    /// As [`SnapshotDeclaration::engine`].
+    /// As [`SnapshotDeclaration::engine`](super::SnapshotDeclaration::engine).
     #[track_caller]
     pub fn engine(self, name: &str) -> Self {
         self.field(Location::caller(), "engine", name)
     }
 
-    /// As [`SnapshotDeclaration::database`].
+    /// As [`SnapshotDeclaration::database`](super::SnapshotDeclaration::database).
     #[track_caller]
     pub fn database(self, name: &str) -> Self {
         self.field(Location::caller(), "database", name)
     }
 
-    /// As [`SnapshotDeclaration::setting`].
+    /// As [`SnapshotDeclaration::setting`](super::SnapshotDeclaration::setting).
     #[track_caller]
     pub fn setting(mut self, name: &str, value: &str) -> Self {
         let place = self.calls.place(Location::caller(), "setting");
@@ -70,7 +70,7 @@ impl ServiceDeclaration {
         self
     }
 
-    /// As [`SnapshotDeclaration::bin_dir`].
+    /// As [`SnapshotDeclaration::bin_dir`](super::SnapshotDeclaration::bin_dir).
     #[track_caller]
     pub fn bin_dir(self, folder: &str) -> Self {
         self.field(Location::caller(), "bin_dir", folder)
