@@ -59,7 +59,7 @@ impl Asking {
             started,
             gap: FIRST_GAP,
             now: Now::Rests(started),
-            answer: String::new(),
+            answer: "no answer yet".to_owned(),
         }
     }
 

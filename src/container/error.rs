@@ -61,7 +61,7 @@ pub enum ContainerError {
         service: String,
         /// The time it had.
         after: Duration,
-        /// Why it was not ready when it was last asked; empty where it is not asked.
+        /// Why it is not known to be ready, where that can be told.
         answer: String,
         /// The last lines of its log.
         log: String,
@@ -129,12 +129,9 @@ impl ContainerError {
             Self::Died { exit, .. } if exit == &ending(Exit::Code(0)) => Some(
                 "a server must stay in the foreground for as long as it serves".to_owned(),
             ),
-            Self::NotReady { answer, .. } if !answer.is_empty() => Some(
-                "does its `healthcheck:` ask what the server answers? On a slow machine, give it a longer `start_period`"
-                    .to_owned(),
-            ),
             Self::NotReady { .. } => Some(
-                "is the machine overloaded? Fewer jobs (-j) give each container more of it"
+                "is the machine overloaded? Fewer jobs (-j) give each container more of it. A `healthcheck:` of the spec may \
+                 ask for the wrong thing, or need a longer `start_period`"
                     .to_owned(),
             ),
             Self::Writable(error) | Self::Output(error) if error.kind() == io::ErrorKind::StorageFull => Some(
@@ -149,7 +146,7 @@ impl ContainerError {
 fn reason(answer: &str) -> String {
     match answer {
         "" => String::new(),
-        answer => format!(", as it was last asked: {answer}"),
+        answer => format!(": {answer}"),
     }
 }
 

@@ -137,10 +137,13 @@ impl LiveService {
         asking.map_or(self.deadline(), |at| at.min(self.deadline()))
     }
 
-    /// Why it was not ready when it was last asked.
+    /// Why it is not known to be ready.
     pub(super) fn answer(&self) -> String {
-        let asking = self.asking.as_ref();
-        asking.map_or_else(String::new, |asking| asking.answer().to_owned())
+        match (&self.asking, &self.server.ready) {
+            (Some(asking), _) => format!("it was last asked: {}", asking.answer()),
+            (None, Ready::Line(text)) => format!("no line of its log says `{text}`"),
+            (None, _) => String::new(),
+        }
     }
 
     /// Whether it ended in a way that its engine takes for a clean stop.

@@ -101,7 +101,7 @@ pub fn dependencies(services: &[Service]) -> Vec<Vec<Dependency>> {
 
 /// The variable with the address of the service of this name: `DB_URL`.
 pub(super) fn url_variable(service: &str) -> String {
-    format!("{}_URL", service.to_uppercase().replace('-', "_"))
+    format!("{}_URL", service.to_uppercase().replace(['-', '.'], "_"))
 }
 
 /// A name for a container's cgroup that no other living process gives: the sweep reads the process

@@ -109,8 +109,9 @@ impl CustomServer {
             steps.push((format!("init of {name}"), vec![action], false));
         }
         // What it makes of an empty folder is made once, and shown to work once. One that waits for others may want
-        // to find in them what later steps put there.
-        if described.keeps_data() && !self.waits {
+        // to find in them what later steps put there; and of one that nobody asks, nobody knows when it has made it.
+        let is_asked = described.health.test != HealthTest::Started;
+        if described.keeps_data() && is_asked && !self.waits {
             steps.push((format!("first start of {name}"), Vec::new(), true));
         }
         if steps.is_empty() {

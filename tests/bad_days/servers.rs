@@ -13,8 +13,8 @@ fn project(services: &[&str]) -> Project {
     Project::new(&spec)
 }
 
-/// What is asked only for a moment.
-const SHORT: &str = "start_period: 100ms, interval: 10ms, retries: 2";
+/// What is asked only for a moment, in which a slow machine says all the same what it has to say.
+const SHORT: &str = "start_period: 1s, interval: 100ms, retries: 2";
 
 #[test]
 fn a_service_that_is_never_healthy_fails_the_fixture_and_what_needs_it_is_not_started() {
@@ -33,9 +33,9 @@ fn a_service_that_is_never_healthy_fails_the_fixture_and_what_needs_it_is_not_st
         .code(101)
         .says("   ERROR [")
         .says("can't use db (service sleep ")
-        .says("it was not ready within 120ms, as it was last asked: port 9: Connection refused")
+        .says("it was not ready within 1.2s: it was last asked: port 9: Connection refused")
         .says("what it says\n")
-        .says("does its `healthcheck:` ask what the server answers?")
+        .says("A `healthcheck:` of the spec may ask for the wrong thing")
         .never_says("web is here")
         .never_says("FAIL");
     project.leaves_nothing();
@@ -65,6 +65,38 @@ fn a_service_that_dies_at_its_start_is_not_asked_any_more() {
 }
 
 #[test]
+fn a_log_that_never_says_so_is_quoted() {
+    if !userns() {
+        return;
+    }
+    let project = project(&[
+        "a: command: 'echo ready to serve; exec sleep 1000', healthcheck: { log: ready to swerve, start_period: 1s, interval: 100ms, retries: 2 }",
+    ]);
+    project
+        .run(&["run"])
+        .code(101)
+        .says("it was not ready within 1.2s: no line of its log says `ready to swerve`; its last words:")
+        .says("ready to serve\n");
+}
+
+#[test]
+fn a_wait_for_health_ends_with_ctrl_c() {
+    if !userns() {
+        return;
+    }
+    let project = project(&[
+        "a: command: 'exec sleep 1000', healthcheck: { test: 'echo x >> asked; false', start_period: 1h }",
+    ]);
+    let mut run = project.start(&["run"]);
+    run.until_it_says("running 1 test");
+    run.signal(nix::sys::signal::Signal::SIGINT);
+    run.until_it_says("press Ctrl-C again");
+    run.signal(nix::sys::signal::Signal::SIGINT);
+    run.wait().code(130);
+    project.leaves_nothing();
+}
+
+#[test]
 fn a_check_that_hangs_is_ended_and_said_to_hang() {
     if !userns() {
         return;
@@ -75,15 +107,15 @@ fn a_check_that_hangs_is_ended_and_said_to_hang() {
     project
         .run(&["run"])
         .code(101)
-        .says("as it was last asked: no answer within 50ms");
+        .says("it was last asked: no answer within 50ms");
     let project = self::project(&[&format!(
-        "a: command: [perl, -MSocket, -e, 'socket(S, PF_INET, SOCK_STREAM, 0); bind(S, sockaddr_in(8080, inet_aton(\"127.0.0.1\"))); listen(S, 9); sleep 1000'], ports: [8080], \
+        "a: command: [perl, -MSocket, -e, 'socket(S, PF_INET, SOCK_STREAM, 0); bind(S, sockaddr_in(8080, inet_aton(\"127.0.0.1\"))); listen(S, 9); while (accept(my $one, S)) {{ push @all, $one }}'], ports: [8080], \
          healthcheck: {{ http: 'http://127.0.0.1:8080', timeout: 50ms, {SHORT} }}"
     )]);
     project
         .run(&["run"])
         .code(101)
-        .says("as it was last asked: no answer within 50ms");
+        .says("it was last asked: no answer within 50ms");
     project.leaves_nothing();
 }
 
@@ -98,7 +130,7 @@ fn a_check_that_fails_says_what_it_printed_and_one_that_is_not_there_is_not_trie
     project
         .run(&["run"])
         .code(101)
-        .says("as it was last asked: its check exited with code 7: not yet");
+        .says("it was last asked: its check exited with code 7: not yet");
     let project = self::project(&[
         "a: command: exec sleep 1000, healthcheck: { test: [CMD, nowhere], start_period: 10m }",
     ]);
@@ -121,7 +153,7 @@ snapshots:
   app:
     services:
       a: { engine: service, command: 'echo $$ > /tmp/a; echo a last word; exec sleep 1000' }
-tests: [ { name: t, snapshot: app, command: 'until test -s /tmp/a; do :; done; kill -9 $(cat /tmp/a); exit 4' } ]
+tests: [ { name: t, snapshot: app, command: 'until test -s /tmp/a; do :; done; kill -9 $(cat /tmp/a); while kill -0 $(cat /tmp/a) 2> /dev/null; do :; done; exit 4' } ]
 ",
     );
     project

@@ -47,7 +47,7 @@ fn its_commands_are_told_where_its_data_are() {
     let room = Room::new();
     let engine = engine(
         &room,
-        "command: [sh, -c, \"x {data}/y\"], init: 'mkdir {data}/z', stop: [stop, '{data}'], environment: { AT: '{data}' }",
+        "command: [sh, -c, \"x {data}/y\"], init: 'mkdir {data}/z', stop: [stop, '{data}'], ports: [1], environment: { AT: '{data}' }",
     );
     let data = "/run/cowherd/kv/data";
     let server = engine.server(false).unwrap();
@@ -68,14 +68,16 @@ fn its_commands_are_told_where_its_data_are() {
 }
 
 #[test]
-fn a_server_that_keeps_nothing_or_waits_for_others_is_not_started_for_its_own_sake() {
+fn a_server_that_keeps_nothing_is_not_asked_or_waits_for_others_is_not_started_for_its_own_sake() {
     let room = Room::new();
     let started = |service: &Service| {
         let engine = for_service(service).unwrap();
         engine.base().iter().any(|step| step.with_server)
     };
-    assert!(!started(&written(room.folder.path(), "command: [sh]")));
-    let mut keeps = written(room.folder.path(), "command: [sh, '{data}']");
+    let service = |keys: &str| written(room.folder.path(), keys);
+    assert!(!started(&service("command: [sh], ports: [1]")));
+    assert!(!started(&service("command: [sh, '{data}']")));
+    let mut keeps = service("command: [sh, '{data}'], ports: [1]");
     assert!(started(&keeps));
     keeps.depends_on.push(spec::Dependency {
         service: "other".to_owned(),
