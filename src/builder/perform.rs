@@ -153,7 +153,14 @@ impl Builder<'_> {
                 let Some(Endpoint::Socket(socket)) = &server.endpoint else {
                     return Ok(());
                 };
-                match container.talk(socket, self.stop, talk)? {
+                let said = container.talk(socket, self.stop, talk);
+                let said = said.unwrap_or_else(|error| {
+                    Err(EngineError::Gone {
+                        doing: "reach the database".to_owned(),
+                        why: error.to_string(),
+                    })
+                });
+                match said {
                     // What the server can't do, or that it is gone, is for its log to explain.
                     Err(said @ (EngineError::Command { .. } | EngineError::Gone { .. })) => {
                         Err(StepError::Lost {

@@ -8,7 +8,7 @@ use std::thread;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::{Container, ContainerError, Woken};
+use super::{Container, Woken};
 use crate::engine::Socket;
 
 impl Container {
@@ -33,9 +33,9 @@ impl Container {
         socket: &Path,
         stop: Option<BorrowedFd<'_>>,
         talk: impl FnOnce(Socket) -> T + Send,
-    ) -> Result<T, ContainerError> {
-        let connection = self.connect(socket, stop).map_err(ContainerError::Output)?;
-        let (over, talking) = io::pipe().map_err(ContainerError::Output)?;
+    ) -> io::Result<T> {
+        let connection = self.connect(socket, stop)?;
+        let (over, talking) = io::pipe()?;
         thread::scope(|scope| {
             let talk = scope.spawn(move || {
                 let said = talk(connection);

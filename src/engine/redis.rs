@@ -31,6 +31,9 @@ pub(super) const PORT: u16 = 6379;
 /// The same number on every Linux (signal(7)).
 const SIGTERM: i32 = 15;
 
+/// How long a server that is up may take for an answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// How many databases a server has unless it is told otherwise (redis.conf, `databases`).
 const DATABASES: u32 = 16;
 
@@ -289,6 +292,14 @@ impl Engine for Redis {
             Address::Inside | Address::File(_) => self.port,
         };
         format!("redis://{user}127.0.0.1:{port}/{database}")
+    }
+
+    fn warm(&self, address: &Address) {
+        if let Address::Socket(folder) = address {
+            // A server that can't be used shows it to the test.
+            let socket = Socket::patient(&Self::socket_in(folder), PATIENCE);
+            let _ = socket.map(|socket| self.greeting()(socket));
+        }
     }
 
     fn keys(&self, connect: &dyn Fn() -> io::Result<Socket>) -> Option<io::Result<Keys>> {

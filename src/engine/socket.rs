@@ -4,6 +4,7 @@ use std::fmt;
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::time::Duration;
 
 /// Both directions of a connection to a server.
 pub struct Socket {
@@ -22,7 +23,15 @@ impl Socket {
         Self::of(UnixStream::connect(path)?)
     }
 
-    pub(super) fn of(stream: UnixStream) -> io::Result<Self> {
+    /// As [`Socket::connect`], for a server that has to answer within `patience`.
+    pub(super) fn patient(path: &Path, patience: Duration) -> io::Result<Self> {
+        let stream = UnixStream::connect(path)?;
+        stream.set_read_timeout(Some(patience))?;
+        stream.set_write_timeout(Some(patience))?;
+        Self::of(stream)
+    }
+
+    fn of(stream: UnixStream) -> io::Result<Self> {
         Ok(Self {
             output: Box::new(stream.try_clone()?),
             input: Box::new(stream),
