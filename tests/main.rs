@@ -8,6 +8,7 @@ mod carry;
 mod cgroup;
 mod cli;
 mod commit;
+mod conformance;
 mod container;
 mod difference;
 mod doctor;
