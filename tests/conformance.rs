@@ -2,6 +2,7 @@
 //!
 //! An engine has a [`Kind`] and one line in the table at the end. Each case is a function in a file of `conformance/`.
 
+mod adding;
 mod copies;
 mod faults;
 mod versions;

@@ -13,6 +13,21 @@
 //! -- the server stops --
 //! seal(data)          prove that the state is clean, remove what belongs to one run only
 //! ```
+//!
+//! The contract:
+//!
+//! - *Ready* means that a connection made now is served as any later one: data are loaded, the sockets listen. It is the
+//!   server that says so, by a line of its log ([`Ready`]); nobody asks it in a loop. A server that ends before, or is late, is an error
+//!   that shows the end of its log.
+//! - *Freeze* promises that who reads a copy finds nothing to write or to repair. All that was acknowledged is in the data
+//!   folder once the server has stopped; [`Engine::seal`] proves as much as can be told from files, and refuses the layer otherwise. A
+//!   start from a sealed layer never recovers, and never takes an old process number for a live server.
+//! - A *key* covers all that the data depend on: [`Engine::version`], [`Base::fields`], settings, scripts. What only one
+//!   machine can use names it ([`Engine::machine`]). Two builds of one key may differ in their bytes, not in what they mean.
+//! - A *script* does all or fails, and the failure names file, line and statement.
+//! - An engine for one service knows nothing of others, nor of tests: it gives the same answers however often it is asked.
+//!
+//! [`adding`] adds one, from nothing.
 
 use std::ffi::OsString;
 use std::fmt::{self, Write as _};
@@ -23,6 +38,11 @@ use std::sync::Arc;
 use crate::migrate::script::Dialect;
 use crate::spec::Service;
 
+#[doc = include_str!("adding.md")]
+#[doc = "\n```"]
+#[doc = include_str!("../../tests/conformance/added.rs")]
+#[doc = "```"]
+pub mod adding {}
 pub mod content;
 mod error;
 mod null;
@@ -81,7 +101,9 @@ pub trait Engine: Send + Sync + fmt::Debug {
     fn name(&self) -> &'static str;
 
     /// Whose SQL it speaks; `None` where its data are no tables.
-    fn dialect(&self) -> Option<Dialect>;
+    fn dialect(&self) -> Option<Dialect> {
+        None
+    }
 
     /// The exact version, build included; part of every key.
     fn version(&self) -> &str;
@@ -129,10 +151,14 @@ pub trait Engine: Send + Sync + fmt::Debug {
 
     /// What the user should know about a script that may not do what they think, in a sentence: it
     /// fills another database than the snapshot's.
-    fn remark(&self, script: &ScriptFile) -> Option<String>;
+    fn remark(&self, _script: &ScriptFile) -> Option<String> {
+        None
+    }
 
     /// What to run before a layer is sealed, while the server runs.
-    fn freeze(&self) -> Vec<Action>;
+    fn freeze(&self) -> Vec<Action> {
+        Vec::new()
+    }
 
     /// Proves, after the server stopped, that the data needs no recovery, and removes what belongs to
     /// one run only. `data` is the data folder, or the upper folder of an overlay in which the server
@@ -169,11 +195,20 @@ pub trait Engine: Send + Sync + fmt::Debug {
     }
 
     /// The database's file, relative to the data folder, where the database is one file.
-    fn database_file(&self) -> Option<PathBuf>;
+    fn database_file(&self) -> Option<PathBuf> {
+        None
+    }
 
     /// Turns what a failed command wrote to standard error into an error that names file, line and
     /// statement. `script` is the file that it ran, if it ran one.
-    fn explain(&self, script: Option<&ScriptFile>, stderr: &str) -> EngineError;
+    fn explain(&self, script: Option<&ScriptFile>, stderr: &str) -> EngineError {
+        let doing = script.map_or_else(
+            || "prepare the database".to_owned(),
+            |script| format!("run {}", script.name),
+        );
+        let message = stderr.trim().to_owned();
+        EngineError::Command { doing, message }
+    }
 }
 
 /// Where a program reaches a service.

@@ -6,7 +6,6 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::{Action, Address, Base, Engine, EngineError, Exec, Place, ScriptFile, Server};
-use crate::migrate::script::Dialect;
 use crate::spec::Service;
 
 pub(super) const KEY: &str = "null";
@@ -32,10 +31,6 @@ impl Null {
 impl Engine for Null {
     fn name(&self) -> &'static str {
         "null"
-    }
-
-    fn dialect(&self) -> Option<Dialect> {
-        None
     }
 
     fn version(&self) -> &'static str {
@@ -71,14 +66,6 @@ impl Engine for Null {
         Ok(vec![append(text)])
     }
 
-    fn remark(&self, _script: &ScriptFile) -> Option<String> {
-        None
-    }
-
-    fn freeze(&self) -> Vec<Action> {
-        Vec::new()
-    }
-
     fn seal(&self, _data: &Path) -> Result<(), EngineError> {
         Ok(())
     }
@@ -101,16 +88,6 @@ impl Engine for Null {
 
     fn database_file(&self) -> Option<PathBuf> {
         Some(FILE.into())
-    }
-
-    fn explain(&self, script: Option<&ScriptFile>, stderr: &str) -> EngineError {
-        EngineError::Command {
-            doing: script.map_or_else(
-                || "prepare the file".to_owned(),
-                |s| format!("run {}", s.name),
-            ),
-            message: stderr.trim().to_owned(),
-        }
     }
 }
 

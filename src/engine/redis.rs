@@ -20,7 +20,6 @@ use super::{
     Action, Address, Base, Endpoint, Engine, EngineError, Exec, Place, Ready, ScriptFile, Server,
     Shutdown, Socket, Talk, percent,
 };
-use crate::migrate::script::Dialect;
 use crate::spec::Service;
 
 pub(super) const KEY: &str = "redis";
@@ -140,10 +139,6 @@ impl Redis {
 impl Engine for Redis {
     fn name(&self) -> &'static str {
         self.programs.product.name()
-    }
-
-    fn dialect(&self) -> Option<Dialect> {
-        None
     }
 
     fn version(&self) -> &str {
@@ -307,19 +302,6 @@ impl Engine for Redis {
         let connection = || greeted(connect()?).map_err(io::Error::other);
         let keys = || Ok(Keys::over(connection()?, connection()?));
         Some(keys())
-    }
-
-    fn database_file(&self) -> Option<PathBuf> {
-        None
-    }
-
-    fn explain(&self, script: Option<&ScriptFile>, stderr: &str) -> EngineError {
-        let doing = script.map_or_else(
-            || "prepare the database".to_owned(),
-            |script| format!("run {}", script.name),
-        );
-        let message = stderr.trim().to_owned();
-        EngineError::Command { doing, message }
     }
 }
 
