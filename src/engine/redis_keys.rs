@@ -9,7 +9,7 @@ use super::content::{Column, Kind, Object, Order, Table, Value};
 use super::redis_resp::{Connection, Reply};
 
 /// How many keys are asked for ahead of the one that is looked at. The server keeps the answers.
-const AHEAD: usize = 64;
+const AHEAD: usize = 256;
 /// How many keys a step of `SCAN` goes over.
 const PAGE: &str = "1000";
 

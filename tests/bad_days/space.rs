@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 
 use super::one_row;
-use crate::support::{Project, postgres, userns};
+use crate::support::{Project, postgres, redis, userns};
 
 /// Runs a shell script with the project's store on a tmpfs of this size, mounted in a namespace of its own;
 /// `cowherd` is the program. What comes back is its standard output and error.
@@ -207,4 +207,31 @@ cmp app.tar $COWHERD_STORE/app.tar && echo same
     );
     assert!(err.contains("app.tar: No space left on device"), "{err}");
     assert_eq!(err.matches("hint: ").count(), 2, "{err}");
+}
+
+#[test]
+fn a_dump_that_does_not_fit_is_told_at_once_in_the_words_of_the_server() {
+    if !redis() {
+        return;
+    }
+    let project = Project::new(
+        "version: 1\nsnapshots: { cache: { engine: redis, steps: [ { redis: big.redis } ] } }\n",
+    )
+    .file(
+        "big.redis",
+        "CONFIG SET rdbcompression no\nEVAL \"redis.call('SET', 'a', string.rep('x', 4000000))\" 0\n",
+    );
+    let script = format!("cowherd build\n{LOOK}\ngrow 32m\ncowherd build\n{LOOK}");
+    let (out, err) = on_small_store(&project, "2m", &script);
+    assert_eq!(
+        out,
+        "ended with 101\n1 keys, 1 layers, 0 scratch\ncache: 2 layers\n2 keys, 2 layers, 0 scratch\n",
+        "{err}"
+    );
+    assert!(err.contains("can't save the database: "), "{err}");
+    assert!(err.contains("No space left on device"), "{err}");
+    assert!(
+        err.contains("hint: ") && err.contains("COWHERD_STORE"),
+        "{err}"
+    );
 }
