@@ -85,10 +85,7 @@ pub(super) fn commands(tree: &Tree) -> Vec<Step> {
 
 /// The migrations nearest to the top; those of other parts of the project are only shown.
 fn migrations(tree: &Tree, engine: &str) -> Vec<Step> {
-    let dialect = match engine {
-        "sqlite" => Dialect::Sqlite,
-        _ => Dialect::Postgres,
-    };
+    let dialect = Dialect::of_engine(engine).unwrap_or(Dialect::Postgres);
     let mut steps: Vec<Step> = Vec::new();
     let mut taken: Vec<&str> = Vec::new();
     for folder in tree.folders() {

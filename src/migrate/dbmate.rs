@@ -61,7 +61,7 @@ fn migration(
         description: stem[version.len()..].trim_matches('_').replace('_', " "),
         transaction: blocks.transaction,
         text: Some(blocks.text.into()),
-        note: history.map(|_| History::dbmate(version)),
+        note: history.map(|history| history.dbmate(version)),
     })
 }
 

@@ -54,7 +54,7 @@ fn migration(
     Ok(Migration {
         path: up.path.clone(),
         name: up.name.clone(),
-        note: history.map(|_| History::diesel(&version)),
+        note: history.map(|history| history.diesel(&version)),
         version,
         description: rest.replace('_', " "),
         transaction,

@@ -23,7 +23,9 @@ impl<'a> Values<'a> {
     pub(super) fn new(project: &'a Project, asked: &Asked<'_>) -> Self {
         let (schema, user) = match asked.dialect {
             Dialect::Postgres => ("public", "postgres"),
-            Dialect::Sqlite | Dialect::Mysql => ("main", ""),
+            Dialect::Sqlite => ("main", ""),
+            // A schema is a database.
+            Dialect::Mysql => (asked.database, "root"),
         };
         let mut known = BTreeMap::new();
         for (name, value) in [

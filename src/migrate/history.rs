@@ -12,19 +12,33 @@ pub(super) struct History {
 }
 
 impl History {
-    /// `None` where tables of this kind of database are not known.
-    pub(super) fn of(dialect: Dialect) -> Option<Self> {
-        match dialect {
-            Dialect::Postgres | Dialect::Sqlite => Some(Self { dialect }),
-            Dialect::Mysql => None,
-        }
+    pub(super) fn of(dialect: Dialect) -> Self {
+        Self { dialect }
     }
 
     fn is_postgres(self) -> bool {
         self.dialect == Dialect::Postgres
     }
 
-    /// After `sqlx-postgres/src/migrate.rs` and `sqlx-sqlite/src/migrate.rs`.
+    /// A string of SQL.
+    fn text(self, content: &str) -> String {
+        let content = content.replace('\'', "''");
+        match self.dialect {
+            Dialect::Mysql => format!("'{}'", content.replace('\\', r"\\")),
+            Dialect::Postgres | Dialect::Sqlite => format!("'{content}'"),
+        }
+    }
+
+    /// A quoted name of SQL.
+    fn name(self, name: &str) -> String {
+        let quote = match self.dialect {
+            Dialect::Mysql => "`",
+            Dialect::Postgres | Dialect::Sqlite => "\"",
+        };
+        format!("{quote}{}{quote}", name.replace(quote, &quote.repeat(2)))
+    }
+
+    /// After `sqlx-postgres/src/migrate.rs` and those of sqlx-sqlite and sqlx-mysql, which are alike.
     pub(super) fn sqlx_table(self, table: &str) -> String {
         let (time, bytes) = match self.is_postgres() {
             true => ("TIMESTAMPTZ NOT NULL DEFAULT now()", "BYTEA"),
@@ -43,62 +57,93 @@ impl History {
             true => format!("'\\x{sum}'"),
             false => format!("x'{sum}'"),
         };
-        let description = text(description);
+        let description = self.text(description);
         format!(
             "INSERT INTO {table} (version, description, success, checksum, execution_time) \
              VALUES ({version}, {description}, TRUE, {sum}, 0);"
         )
     }
 
-    /// After `getRawCreateScript` of `PostgreSQLDatabase` and `SQLiteDatabase`.
+    /// After `getRawCreateScript` of `PostgreSQLDatabase`, `SQLiteDatabase` and `MySQLDatabase`.
     pub(super) fn flyway_table(self, table: &str) -> String {
-        let index = name(&format!("{table}_s_idx"));
-        let (key, constraint, number, time) = match self.is_postgres() {
-            true => (
+        let name = |text: &str| self.name(text);
+        let constraint = format!(
+            ", CONSTRAINT {} PRIMARY KEY ({})",
+            name(&format!("{table}_pk")),
+            name("installed_rank")
+        );
+        let (key, constraint, number, time) = match self.dialect {
+            Dialect::Postgres => (
                 "",
-                format!(
-                    ", CONSTRAINT {} PRIMARY KEY (\"installed_rank\")",
-                    name(&format!("{table}_pk"))
-                ),
+                constraint,
                 "INTEGER",
                 "TIMESTAMP NOT NULL DEFAULT now()",
             ),
-            false => (
+            Dialect::Mysql => (
+                "",
+                constraint,
+                "INT",
+                "TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP",
+            ),
+            Dialect::Sqlite => (
                 " PRIMARY KEY",
                 String::new(),
                 "INT",
                 "TEXT NOT NULL DEFAULT (strftime('%Y-%m-%d %H:%M:%f','now'))",
             ),
         };
+        let columns = [
+            ("installed_rank", format!("INT NOT NULL{key}")),
+            ("version", "VARCHAR(50)".to_owned()),
+            ("description", "VARCHAR(200) NOT NULL".to_owned()),
+            ("type", "VARCHAR(20) NOT NULL".to_owned()),
+            ("script", "VARCHAR(1000) NOT NULL".to_owned()),
+            ("checksum", number.to_owned()),
+            ("installed_by", "VARCHAR(100) NOT NULL".to_owned()),
+            ("installed_on", time.to_owned()),
+            ("execution_time", format!("{number} NOT NULL")),
+            ("success", "BOOLEAN NOT NULL".to_owned()),
+        ];
+        let columns = columns.map(|(column, kind)| format!("{} {kind}", name(column)));
+        let index = name(&format!("{table}_s_idx"));
         let table = name(table);
         format!(
-            "CREATE TABLE {table} (\"installed_rank\" INT NOT NULL{key}, \"version\" VARCHAR(50), \
-             \"description\" VARCHAR(200) NOT NULL, \"type\" VARCHAR(20) NOT NULL, \"script\" VARCHAR(1000) NOT NULL, \
-             \"checksum\" {number}, \"installed_by\" VARCHAR(100) NOT NULL, \"installed_on\" {time}, \
-             \"execution_time\" {number} NOT NULL, \"success\" BOOLEAN NOT NULL{constraint});\n\
-             CREATE INDEX {index} ON {table} (\"success\");"
+            "CREATE TABLE {table} ({}{constraint});\nCREATE INDEX {index} ON {table} ({});",
+            columns.join(", "),
+            name("success")
         )
     }
 
     pub(super) fn flyway(self, table: &str, row: &FlywayRow<'_>) -> String {
         let version = match row.version {
             "" => "NULL".to_owned(),
-            version => text(version),
+            version => self.text(version),
         };
-        let user = match self.is_postgres() {
-            true => "CURRENT_USER",
-            false => "''",
+        let (user, success) = match self.dialect {
+            Dialect::Postgres => ("CURRENT_USER", "TRUE"),
+            Dialect::Mysql => ("SUBSTRING_INDEX(USER(), '@', 1)", "1"),
+            Dialect::Sqlite => ("''", "1"),
         };
+        let columns = [
+            "installed_rank",
+            "version",
+            "description",
+            "type",
+            "script",
+            "checksum",
+            "installed_by",
+            "execution_time",
+            "success",
+        ];
         format!(
-            "INSERT INTO {} (\"installed_rank\", \"version\", \"description\", \"type\", \"script\", \"checksum\", \
-             \"installed_by\", \"execution_time\", \"success\") VALUES ({}, {version}, {}, '{}', {}, {}, {user}, 0, {});",
-            name(table),
+            "INSERT INTO {} ({}) VALUES ({}, {version}, {}, '{}', {}, {}, {user}, 0, {success});",
+            self.name(table),
+            columns.map(|column| self.name(column)).join(", "),
             row.rank,
-            text(row.description),
+            self.text(row.description),
             row.kind,
-            text(row.script),
+            self.text(row.script),
             row.checksum,
-            if self.is_postgres() { "TRUE" } else { "1" },
         )
     }
 
@@ -112,14 +157,17 @@ impl History {
     }
 
     pub(super) fn refinery(self, version: i64, name: &str, sum: u64) -> String {
-        let now = match self.is_postgres() {
-            true => "to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')",
-            false => "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')",
+        let now = match self.dialect {
+            Dialect::Postgres => {
+                "to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
+            }
+            Dialect::Mysql => "DATE_FORMAT(UTC_TIMESTAMP(6), '%Y-%m-%dT%H:%i:%s.%fZ')",
+            Dialect::Sqlite => "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')",
         };
         format!(
             "INSERT INTO refinery_schema_history (version, name, applied_on, checksum) \
              VALUES ({version}, {}, {now}, '{sum}');",
-            text(name)
+            self.text(name)
         )
     }
 
@@ -130,18 +178,18 @@ impl History {
             .to_owned()
     }
 
-    pub(super) fn diesel(version: &str) -> String {
-        let version = text(version);
+    pub(super) fn diesel(self, version: &str) -> String {
+        let version = self.text(version);
         format!("INSERT INTO __diesel_schema_migrations (version) VALUES ({version});")
     }
 
     /// After `ensureVersionTable` of golang-migrate's drivers.
     pub(super) fn golang_migrate_table(self) -> String {
-        match self.is_postgres() {
-            true => "CREATE TABLE IF NOT EXISTS schema_migrations (version bigint NOT NULL PRIMARY KEY, \
+        match self.dialect {
+            Dialect::Postgres | Dialect::Mysql => "CREATE TABLE IF NOT EXISTS schema_migrations (version bigint NOT NULL PRIMARY KEY, \
                      dirty boolean NOT NULL);"
                 .to_owned(),
-            false => "CREATE TABLE IF NOT EXISTS schema_migrations (version uint64, dirty bool);\n\
+            Dialect::Sqlite => "CREATE TABLE IF NOT EXISTS schema_migrations (version uint64, dirty bool);\n\
                       CREATE UNIQUE INDEX IF NOT EXISTS version_unique ON schema_migrations (version);"
                 .to_owned(),
         }
@@ -149,7 +197,10 @@ impl History {
 
     /// The table has one row: the last version.
     pub(super) fn golang_migrate(self, version: u64) -> String {
-        let dirty = if self.is_postgres() { "FALSE" } else { "0" };
+        let dirty = match self.dialect {
+            Dialect::Postgres | Dialect::Mysql => "FALSE",
+            Dialect::Sqlite => "0",
+        };
         format!(
             "DELETE FROM schema_migrations;\n\
              INSERT INTO schema_migrations (version, dirty) VALUES ({version}, {dirty});"
@@ -162,8 +213,8 @@ impl History {
             .to_owned()
     }
 
-    pub(super) fn dbmate(version: &str) -> String {
-        let version = text(version);
+    pub(super) fn dbmate(self, version: &str) -> String {
+        let version = self.text(version);
         format!("INSERT INTO schema_migrations (version) VALUES ({version});")
     }
 }
@@ -181,14 +232,4 @@ pub(super) struct FlywayRow<'a> {
     /// The file below the folder.
     pub(super) script: &'a str,
     pub(super) checksum: i32,
-}
-
-/// A string of SQL.
-fn text(content: &str) -> String {
-    format!("'{}'", content.replace('\'', "''"))
-}
-
-/// A quoted name of SQL.
-fn name(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }

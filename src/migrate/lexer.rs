@@ -6,39 +6,10 @@
 
 use super::body::Body;
 use super::dialect::{Dialect, is_name};
+use super::lexer_state::{LENGTH, State, WORDS, append, find};
 use super::listener::{Listener, Region, Statement, Word};
+use super::mysql_client::{self, Delimiter, Hint};
 use super::psql;
-
-/// How many words of a statement are kept.
-const WORDS: usize = 24;
-/// How many bytes of a word, string or command are kept.
-const LENGTH: usize = 64 * 1024;
-
-enum State {
-    Code,
-    LineComment,
-    BlockComment {
-        depth: usize,
-    },
-    Quoted {
-        end: u8,
-        escapes: bool,
-    },
-    /// After a `$` that may begin a dollar quote.
-    Tag(Vec<u8>),
-    Dollar {
-        delimiter: Vec<u8>,
-        matched: usize,
-    },
-    Command {
-        text: Vec<u8>,
-        line: usize,
-        quote: Option<u8>,
-    },
-    Data {
-        start: Vec<u8>,
-    },
-}
 
 /// The reader of one script.
 pub(crate) struct Lexer<L> {
@@ -60,6 +31,7 @@ pub(crate) struct Lexer<L> {
     /// The line of the statement's first byte; `None` between statements.
     statement_line: Option<usize>,
     data_follows: bool,
+    delimiter: Delimiter,
 }
 
 impl<L: Listener> Lexer<L> {
@@ -79,6 +51,7 @@ impl<L: Listener> Lexer<L> {
             text: Vec::new(),
             statement_line: None,
             data_follows: false,
+            delimiter: Delimiter::default(),
         }
     }
 
@@ -218,6 +191,25 @@ impl<L: Listener> Lexer<L> {
                 (Region::Dollar, skipped + 1)
             }
             State::Command { .. } => (Region::Command, self.command(bytes)),
+            State::Hint(hint) => match hint.read(bytes[0]) {
+                mysql_client::Then::More => (Region::Comment, 1),
+                mysql_client::Then::Comment => {
+                    self.state = State::BlockComment { depth: 1 };
+                    self.advance(bytes)
+                }
+                mysql_client::Then::Code => {
+                    self.state = State::Code;
+                    self.code(bytes)
+                }
+            },
+            State::Delimiter(matched) => {
+                let matched = *matched;
+                self.state = State::Code;
+                match self.delimiter.end_of(bytes, matched) {
+                    Some(length) => (Region::End, length),
+                    None => self.code(bytes),
+                }
+            }
             State::Data { start } => {
                 let end = find(bytes, |byte| byte == b'\n');
                 let kept = end.min(4 - start.len());
@@ -238,6 +230,14 @@ impl<L: Listener> Lexer<L> {
     fn code(&mut self, bytes: &[u8]) -> (Region, usize) {
         use Dialect::{Mysql, Postgres, Sqlite};
 
+        if let Some(matched) = self.delimiter.begins(bytes) {
+            self.end_word();
+            if let Some(length) = self.delimiter.end_of(bytes, 0) {
+                return (Region::End, length);
+            }
+            self.state = State::Delimiter(matched);
+            return (Region::Code, matched);
+        }
         let skipped = self.skipped(bytes);
         if skipped > 0 {
             return (Region::Code, skipped);
@@ -252,11 +252,13 @@ impl<L: Listener> Lexer<L> {
                 self.state = State::Tag(Vec::new());
                 return (Region::Code, 1);
             }
-            let length = find(bytes, |byte| !is_name(byte));
+            let length = 1 + find(&bytes[1..], |byte| {
+                !is_name(byte) || self.delimiter.has_first(byte)
+            });
             append(&mut self.word, &bytes[..length]);
             return (Region::Code, length);
         }
-        if self.dialect == Mysql && matches!(byte, b' ' | b'\t') && self.starts_mysql_command() {
+        if self.dialect == Mysql && self.word_begins && mysql_client::is_command(&self.word, byte) {
             let mut text = std::mem::take(&mut self.word).to_ascii_uppercase();
             text.push(byte);
             self.statement_line = None;
@@ -266,11 +268,21 @@ impl<L: Listener> Lexer<L> {
         self.end_word();
         let begins = self.fresh_line && self.statement_line.is_none();
         match (byte, next, self.dialect) {
+            (b'\n', _, Mysql) if mysql_client::ends_with_line(&self.words) => {
+                self.end_statement();
+                return (Region::Code, 1);
+            }
             (b'\n' | b'\r' | b' ' | b'\t' | 0x0c, ..) => return (Region::Code, 1),
             (b'-', Some(b'-'), _) => {
                 self.state = State::LineComment;
                 return (Region::Comment, 2);
             }
+            (b'/', Some(b'*'), Mysql) => {
+                self.state = State::Hint(Hint::default());
+                return (Region::Comment, 2);
+            }
+            // The end of a comment whose content was code.
+            (b'*', Some(b'/'), Mysql) => return (Region::Comment, 2),
             (b'/', Some(b'*'), _) => {
                 self.state = State::BlockComment { depth: 1 };
                 return (Region::Comment, 2);
@@ -286,7 +298,9 @@ impl<L: Listener> Lexer<L> {
             (b'\\', Some(b'.'), Mysql) => return self.begin_command(b"\\.", 2),
             (b';', ..) => {
                 let open = self.dialect == Postgres && self.parentheses > 0;
-                let ends = !open && self.body.semicolon_ends(self.dialect, &self.words);
+                let ends = !open
+                    && !self.delimiter.is_other()
+                    && self.body.semicolon_ends(self.dialect, &self.words);
                 return (if ends { Region::End } else { Region::Code }, 1);
             }
             _ => {}
@@ -364,7 +378,7 @@ impl<L: Listener> Lexer<L> {
     /// How far nothing happens: most of a dump is values. The last word is left, it may be the prefix of a string.
     fn skipped(&mut self, bytes: &[u8]) -> usize {
         let awaited = self.words.len() >= WORDS || self.keeps() || self.body.awaits_word();
-        if awaited || !self.word.is_empty() {
+        if awaited || !self.word.is_empty() || self.delimiter.is_other() {
             return 0;
         }
         let plain = |byte| is_name(byte) && byte != b'$' || b" ,.:+=".contains(&byte);
@@ -416,6 +430,9 @@ impl<L: Listener> Lexer<L> {
         else {
             return;
         };
+        if self.dialect == Dialect::Mysql {
+            self.delimiter.set(&text);
+        }
         if self.dialect == Dialect::Postgres {
             if psql::sends_statement(&text) {
                 self.end_statement();
@@ -428,12 +445,6 @@ impl<L: Listener> Lexer<L> {
             }
         }
         self.listener.command(&text, line);
-    }
-
-    /// Whether a statement would have begun with what is a command of the MariaDB client.
-    fn starts_mysql_command(&self) -> bool {
-        let is = |command: &[u8]| self.word.eq_ignore_ascii_case(command);
-        self.word_begins && (is(b"SOURCE") || is(b"DELIMITER"))
     }
 
     fn begin_statement(&mut self) {
@@ -484,16 +495,4 @@ impl<L: Listener> Lexer<L> {
             self.words.push(word());
         }
     }
-}
-
-/// The index of the first byte that is one, or the length.
-fn find(bytes: &[u8], is: impl Fn(u8) -> bool) -> usize {
-    let found = bytes.iter().position(|&byte| is(byte));
-    found.unwrap_or(bytes.len())
-}
-
-/// Adds as much as is kept.
-fn append(kept: &mut Vec<u8>, more: &[u8]) {
-    let room = LENGTH.saturating_sub(kept.len()).min(more.len());
-    kept.extend_from_slice(&more[..room]);
 }

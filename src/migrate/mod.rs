@@ -20,7 +20,9 @@ mod foreign;
 mod golang_migrate;
 mod history;
 pub(crate) mod lexer;
+mod lexer_state;
 pub(crate) mod listener;
+mod mysql_client;
 mod natural;
 mod plain;
 pub(crate) mod psql;
@@ -182,7 +184,7 @@ pub fn discover_as(dir: &Path, asked: &Asked<'_>) -> Result<MigrationSet, Migrat
     if tool != Tool::Flyway && !asked.placeholders.is_empty() {
         return Err(MigrateError::NoPlaceholders(tool));
     }
-    let history = asked.history.then(|| History::of(asked.dialect)).flatten();
+    let history = asked.history.then(|| History::of(asked.dialect));
     let (migrations, table) = match tool {
         Tool::Sql => (plain::migrations(dir)?, None),
         Tool::Flyway => flyway::migrations(dir, asked, history)?,
