@@ -2,6 +2,8 @@
 //!
 //! Nothing here needs a server.
 
+mod mariadb;
+mod mariadb_seal;
 mod postgres;
 mod postgres_find;
 mod redis;

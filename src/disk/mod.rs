@@ -5,6 +5,7 @@
 
 mod atomic;
 mod copy;
+mod holes;
 mod lock;
 mod marks;
 mod merge;
@@ -19,6 +20,7 @@ use std::path::{Path, PathBuf};
 
 pub use atomic::{place, sync_directory, sync_file_system, write_atomic};
 pub use copy::{Copied, can_reflink, copy_entry, copy_tree, date_back};
+pub use holes::{clear, dig_holes};
 pub use lock::{FileLock, LockMode, holder};
 pub use marks::{make_opaque, make_whiteout};
 pub use merge::{Below, merge_layers};

@@ -104,6 +104,8 @@ pub(super) fn examine(identity: Identity, facts: &Facts, engines: &Found) -> (Ve
                 .map(|programs| says_its_version(container, &programs.postgres)),
             redis: (engines.redis.as_ref().ok())
                 .map(|programs| says_its_version(container, &programs.server)),
+            mariadb: (engines.mariadb.as_ref().ok())
+                .map(|programs| says_its_version(container, &programs.server)),
         },
         _ => Inside::default(),
     };

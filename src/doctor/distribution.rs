@@ -140,6 +140,32 @@ pub(super) fn install_redis(facts: &Facts) -> Way {
     Way::new(text, paste)
 }
 
+/// How MariaDB is installed here.
+pub(super) fn install_mariadb(facts: &Facts) -> Way {
+    let sudo = facts.sudo();
+    let both = "the server and its client";
+    let (text, paste) = match facts.distribution.family() {
+        Some(Family::Debian) if facts.systemd => (
+            "the server that the package starts is not needed",
+            format!("{sudo}apt-get install mariadb-server\n{sudo}systemctl disable --now mariadb"),
+        ),
+        Some(Family::Debian) => (
+            both,
+            format!("{sudo}apt-get update && {sudo}apt-get install -y mariadb-server"),
+        ),
+        Some(Family::Fedora) => (both, format!("{sudo}dnf install mariadb-server mariadb")),
+        Some(Family::Arch) => (both, format!("{sudo}pacman -S mariadb")),
+        Some(Family::Alpine) => (both, format!("{sudo}apk add mariadb mariadb-client")),
+        Some(Family::Suse) => (both, format!("{sudo}zypper install mariadb mariadb-client")),
+        Some(Family::Nix) => ("a shell that has it", "nix-shell -p mariadb".to_owned()),
+        None => (
+            "install your distribution's package of the MariaDB server (10.11 or newer) and of its client, mariadb",
+            String::new(),
+        ),
+    };
+    Way::new(text, paste)
+}
+
 /// How a newer kernel is had here.
 pub(super) fn newer_kernel(facts: &Facts) -> Way {
     let sudo = facts.sudo();

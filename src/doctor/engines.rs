@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use super::distribution::{install_postgres, install_redis};
+use super::distribution::{install_mariadb, install_postgres, install_redis};
 use super::remedy::word;
 use super::{Area, Check, Facts, Remedy, Status, Way};
 use crate::engine::postgres_find::{Places, Programs};
-use crate::engine::{EngineError, for_services, redis_find};
+use crate::engine::{EngineError, for_services, mariadb_find, redis_find};
 use crate::event::in_words;
 use crate::spec::Service;
 
@@ -15,6 +15,7 @@ pub(super) struct Found {
     pub(super) sqlite: Result<String, EngineError>,
     pub(super) postgres: Result<Programs, EngineError>,
     pub(super) redis: Result<redis_find::Programs, EngineError>,
+    pub(super) mariadb: Result<mariadb_find::Programs, EngineError>,
 }
 
 /// Whether what the engines run can be executed in a container; `None` when that couldn't be tried.
@@ -23,6 +24,7 @@ pub(super) struct Inside {
     pub(super) own: Option<bool>,
     pub(super) postgres: Option<Result<(), String>>,
     pub(super) redis: Option<Result<(), String>>,
+    pub(super) mariadb: Option<Result<(), String>>,
 }
 
 pub(super) fn find() -> Found {
@@ -40,6 +42,7 @@ pub(super) fn find() -> Found {
         }),
         postgres: Places::of_this_host().find(None),
         redis: redis_find::Places::of_this_host().find(None, None),
+        mariadb: mariadb_find::Places::of_this_host().find(mariadb_find::Product::MariaDb, None),
     }
 }
 
@@ -47,6 +50,7 @@ pub(super) fn examine(found: &Found, inside: &Inside, facts: &Facts) -> Vec<Chec
     vec![
         sqlite(found, inside, facts),
         postgres(found, inside, facts),
+        mariadb(found, inside, facts),
         redis(found, inside, facts),
     ]
 }
@@ -173,4 +177,23 @@ fn found_in(version: &str, folder: &Path, name: &str, client: &Path) -> String {
         true => found,
         false => format!("{found}; {name} is {}", client.display()),
     }
+}
+
+fn mariadb(found: &Found, inside: &Inside, facts: &Facts) -> Check {
+    let server = Server {
+        name: "MariaDB",
+        engine: "mariadb",
+        facts,
+        install: install_mariadb(facts),
+    };
+    let programs = match &found.mariadb {
+        Ok(programs) => programs,
+        Err(error) => return server.unusable(error),
+    };
+    let folder = programs.server.parent().unwrap_or(&programs.base);
+    if let Some(Err(said)) = &inside.mariadb {
+        return server.out_of_reach(folder, said);
+    }
+    let finding = found_in(&programs.version, folder, "its client", &programs.client);
+    check(server.name, Status::Ok, finding)
 }

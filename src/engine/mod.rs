@@ -45,6 +45,15 @@ use crate::spec::Service;
 pub mod adding {}
 pub mod content;
 mod error;
+mod mariadb;
+mod mariadb_explain;
+pub mod mariadb_find;
+mod mariadb_freeze;
+mod mariadb_log;
+pub mod mariadb_script;
+mod mariadb_seal;
+mod mariadb_settings;
+mod mariadb_warm;
 mod null;
 mod postgres;
 pub mod postgres_content;
@@ -379,13 +388,20 @@ pub fn for_service(service: &Service) -> Result<Box<dyn Engine>, EngineError> {
 }
 
 /// Sets up the engines of a snapshot's services, in order. The services share the container's network, so
-/// the first of an engine gets its usual port, and every further one the next.
+/// the first of an engine gets its usual port, and every further one the next; MariaDB and MySQL share theirs.
 ///
 /// # Errors
 /// As [`for_service`].
 pub fn for_services(services: &[Service]) -> Result<Vec<Box<dyn Engine>>, EngineError> {
     let set_up = |(index, service): (usize, &Service)| {
-        let kind = |service: &Service| service.engine.replace(redis::VALKEY, redis::KEY);
+        // What listens on one usual port: Redis and Valkey, MariaDB and MySQL.
+        let kind = |service: &Service| {
+            let kind = service.engine.replace(redis::VALKEY, redis::KEY);
+            match mariadb::KEYS.iter().any(|(key, _)| *key == kind) {
+                true => mariadb::KEYS[0].0.to_owned(),
+                false => kind,
+            }
+        };
         let same = |earlier: &&Service| kind(earlier) == kind(service);
         with_others(service, services[..index].iter().filter(same).count())
     };
@@ -395,6 +411,10 @@ pub fn for_services(services: &[Service]) -> Result<Vec<Box<dyn Engine>>, Engine
 /// The engine of a service ahead of which `others` of the same engine stand.
 fn with_others(service: &Service, others: usize) -> Result<Box<dyn Engine>, EngineError> {
     let port = |first: u16| first.saturating_add(others as u16);
+    if let Some((_, product)) = mariadb::KEYS.iter().find(|(key, _)| *key == service.engine) {
+        let engine = mariadb::MariaDb::new(service, *product, port(mariadb::PORT))?;
+        return Ok(Box::new(engine));
+    }
     match service.engine.as_str() {
         postgres::KEY => Ok(Box::new(postgres::Postgres::new(
             service,

@@ -11,9 +11,11 @@ use super::problem::{Faults, Place, list, nearest, quoted, unknown};
 use super::{Limits, Service, Snapshot, Step, StepKind, Test};
 
 /// The engines by every name that a spec may use, each with the name that the model uses.
-const ENGINES: [(&str, &str); 7] = [
+const ENGINES: [(&str, &str); 9] = [
     ("postgres", "postgres"),
     ("sqlite", "sqlite"),
+    ("mariadb", "mariadb"),
+    ("mysql", "mysql"),
     ("redis", "redis"),
     ("service", "service"),
     ("postgresql", "postgres"),
@@ -22,7 +24,7 @@ const ENGINES: [(&str, &str); 7] = [
 ];
 
 /// How many of them are told to who writes none of them.
-const TOLD: usize = 4;
+const TOLD: usize = 6;
 
 /// The engines that hold keys with values, and know no SQL.
 const KEY_VALUE: [&str; 2] = ["redis", "valkey"];
@@ -41,8 +43,14 @@ const TOOLS: [&str; 7] = [
 /// The longest name of a snapshot or service.
 const NAME: usize = 64;
 
-/// The longest identifier of `PostgreSQL` (`NAMEDATALEN - 1`), in bytes.
-const DATABASE: usize = 63;
+/// The longest identifier of `PostgreSQL` (`NAMEDATALEN - 1`), in bytes; `MariaDB`'s has a character more
+/// (documentation, "Identifier Names").
+const fn longest_database(engine: Option<&str>) -> usize {
+    match engine {
+        Some(engine) if matches!(engine.as_bytes(), b"mariadb" | b"mysql") => 64,
+        _ => 63,
+    }
+}
 
 /// What the draft means.
 pub(super) struct Checked {
@@ -232,11 +240,12 @@ fn services(snapshot: &SnapshotDraft, faults: &mut Faults) -> Vec<Service> {
 fn service(draft: &ServiceDraft, snapshot: &str, faults: &mut Faults) -> Service {
     let written = draft.engine.as_ref();
     let engine = written.and_then(|written| engine(written, faults));
+    let longest = longest_database(engine);
     if let Some(Placed { value, place }) = &draft.database
-        && (value.len() > DATABASE || value.contains('/') || value.contains(char::is_control))
+        && (value.len() > longest || value.contains('/') || value.contains(char::is_control))
     {
         let message = format!(
-            "{} can't be the name of a database; at most {DATABASE} bytes, no `/`, no control characters",
+            "{} can't be the name of a database; at most {longest} bytes, no `/`, no control characters",
             quoted(value)
         );
         faults.add(*place, message);

@@ -124,7 +124,7 @@ pub struct SnapshotDeclaration {
 }
 
 impl SnapshotDeclaration {
-    /// The engine of its one service: `postgres`, `sqlite` or `redis`.
+    /// The engine of its one service: `postgres`, `sqlite`, `mariadb`, `mysql` or `redis`.
     #[track_caller]
     pub fn engine(self, name: &str) -> Self {
         self.field(Location::caller(), "engine", name)

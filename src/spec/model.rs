@@ -56,7 +56,7 @@ pub struct Snapshot {
 pub struct Service {
     /// `db` when the short form `engine:` was used.
     pub name: String,
-    /// The engine's name: `postgres`, `sqlite`, `redis`, `service`.
+    /// The engine's name: `postgres`, `sqlite`, `mariadb`, `mysql`, `redis`, `service`.
     pub engine: String,
     /// The database to create and connect to; the snapshot's name where the spec is silent, for Redis 0.
     pub database: String,

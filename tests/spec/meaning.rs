@@ -150,10 +150,10 @@ fn engine_and_services_exclude_each_other() {
 
 #[test]
 fn unknown_engines_and_tools_are_told_the_known_ones() {
-    let text = "version: 1\nsnapshots: { a: { engine: mysql } }\n";
+    let text = "version: 1\nsnapshots: { a: { engine: oracle } }\n";
     assert_eq!(
         problem(text),
-        "2:27: unknown engine `mysql`; known: `postgres`, `sqlite`, `redis`, `service`"
+        "2:27: unknown engine `oracle`; known: `postgres`, `sqlite`, `mariadb`, `mysql`, `redis`, `service`"
     );
     assert_eq!(
         problem(with_steps("      - migrate: { tool: liquibase, dir: m }\n")),

@@ -2,6 +2,7 @@
 
 use std::sync::OnceLock;
 
+use cowherd::engine::mariadb_find;
 use cowherd::engine::postgres_find::Places;
 use cowherd::engine::redis_find;
 use cowherd::sandbox::{Identity, Sandbox};
@@ -102,4 +103,16 @@ fn installed(program: &str) -> Result<(), String> {
         true => Ok(()),
         false => Err(format!("{program} is not installed")),
     }
+}
+
+/// Whether containers can be started and MariaDB is installed.
+pub(crate) fn mariadb() -> bool {
+    static PROBE: OnceLock<Result<(), String>> = OnceLock::new();
+    let probe = PROBE.get_or_init(|| {
+        mariadb_find::Places::of_this_host()
+            .find(mariadb_find::Product::MariaDb, None)
+            .map(drop)
+            .map_err(|error| error.to_string())
+    });
+    userns() && require("mariadb", probe.clone())
 }

@@ -10,7 +10,9 @@ pub(crate) mod traced;
 
 use std::fs::File;
 
-pub(crate) use abilities::{cargo, dbmate, etcd, nextest, nginx, postgres, redis, require, userns};
+pub(crate) use abilities::{
+    cargo, dbmate, etcd, mariadb, nextest, nginx, postgres, redis, require, userns,
+};
 pub(crate) use alone::{alone, alone_under, alone_with_ipc, inside};
 pub(crate) use golden::{assert_looks, golden};
 pub(crate) use project::{Finished, Project, Started};
