@@ -7,6 +7,7 @@ mod frozen;
 mod history;
 mod keys;
 mod looks;
+mod mariadb;
 mod prefix;
 
 use crate::support::Project;
