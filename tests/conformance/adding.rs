@@ -30,6 +30,7 @@ fn step(key: &str, work: Work) -> PlannedStep {
         parent: None,
         prefixes: Vec::new(),
         service: "config".to_owned(),
+        beside: vec!["config".to_owned()],
         label: key.to_owned(),
         work,
         position: Position::default(),
@@ -77,6 +78,7 @@ fn the_engine_of_the_walk_through_is_built_and_copied() {
         name: "config".to_owned(),
         services: Vec::new(),
         chain: vec![step("empty", Work::Base(0)), script],
+        programs: None,
         limits: Limits::default(),
     };
     let (stop, stopped) = (Stop::new().expect("an order"), || false);
