@@ -437,3 +437,45 @@ fn a_command_has_the_pool_for_as_long_as_it_runs() {
     running.signal(Signal::SIGTERM);
     running.wait().code(143);
 }
+
+#[test]
+fn what_a_server_without_an_adapter_reads_is_as_it_was_edited_by_the_next_take() {
+    if !userns() {
+        return;
+    }
+    let spec = "\
+version: 1
+snapshots:
+  app:
+    services:
+      a: { engine: service, command: [perl, server.pl], inputs: [word], ports: [4000] }
+";
+    let project = Project::new(spec).file("word", "old").file(
+        "server.pl",
+        "use Socket; open W, 'word'; my $word = <W>;
+        socket(S, PF_INET, SOCK_STREAM, 0) or die; setsockopt(S, SOL_SOCKET, SO_REUSEADDR, 1);
+        bind(S, sockaddr_in(4000, inet_aton('127.0.0.1'))) or die $!; listen(S, 9) or die;
+        while (accept(C, S)) { print C $word; close C }\n",
+    );
+    let (_server, socket) = serve(&project, &[]);
+    let herd = Cowherd::open_by_pool(&project.folder().join("cowherd.yaml"), &socket);
+    let herd = herd.expect("a project");
+    let said = || {
+        let snapshot = herd.snapshot("app").expect("a snapshot");
+        let container = snapshot.container().expect("a container");
+        let url = container.url();
+        let address = url.strip_prefix("tcp://").expect("an address");
+        let mut stream = std::net::TcpStream::connect(address).expect("a connection");
+        let mut word = String::new();
+        std::io::Read::read_to_string(&mut stream, &mut word).expect("a word");
+        word
+    };
+    assert_eq!(said(), "old");
+    let project = project.file("word", "new");
+    // The server trusts what it saw for half a second.
+    let missing = || match said().as_str() {
+        "new" => Vec::new(),
+        _ => vec![project.folder()],
+    };
+    assert_eq!(processes::until_none(missing), Vec::<PathBuf>::new());
+}

@@ -150,7 +150,7 @@ impl EngineError {
     /// What to do next.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Unknown { .. } => Some("the engines are `postgres`, `sqlite`, `mariadb`, `mysql` and `redis`".to_owned()),
+            Self::Unknown { .. } => Some("the engines are `postgres`, `sqlite`, `mariadb`, `mysql`, `redis` and `service`".to_owned()),
             Self::LeftOut { feature, .. } => Some(format!(
                 "give the dependency `cowherd` its feature `{feature}`, or let `cowherd cargo test` make the containers"
             )),

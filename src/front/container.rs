@@ -15,7 +15,7 @@ use crate::store::Scratch;
 /// One test's copy of a snapshot, with its services running.
 ///
 /// Addresses are for programs *outside* the container: PostgreSQL is reached by its Unix socket, which needs no
-/// port of this host's.
+/// port of this host's. A server without an adapter is reached by a port of this host's that leads to its first.
 ///
 /// A clone is the same container, not another copy: it goes when the last one is dropped.
 #[derive(Debug, Clone)]
