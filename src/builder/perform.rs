@@ -26,6 +26,8 @@ impl Builder<'_> {
         let step = group.step;
         let scripts = &step.scripts()[group.scripts.clone()];
         let engine = service_of(step, below)?;
+        let mut running = step.beside.clone();
+        running.push(step.service.clone());
         let (actions, services) = match &step.work {
             Work::Base(index) => {
                 let with_server = engine
@@ -33,7 +35,7 @@ impl Builder<'_> {
                     .get(*index)
                     .is_some_and(|base| base.with_server);
                 let services = if with_server {
-                    Services::Only(&step.beside)
+                    Services::Only(&running)
                 } else {
                     Services::None
                 };
@@ -57,10 +59,10 @@ impl Builder<'_> {
                         actions.push((Some(file.clone()), action));
                     }
                 }
-                (actions, Services::Only(&step.beside))
+                (actions, Services::Only(&running))
             }
             Work::Stored => return Err(StepError::NotStored),
-            Work::Command { .. } => (Vec::new(), Services::Only(&step.beside)),
+            Work::Command { .. } => (Vec::new(), Services::Only(&running)),
         };
         let in_process = |(_, action): &(_, Action)| matches!(action, Action::InProcess(_));
         if !actions.is_empty() && actions.iter().all(in_process) {

@@ -66,7 +66,7 @@ impl<'a> Keys<'a> {
                     parent,
                     prefixes: Vec::new(),
                     service: service.name.clone(),
-                    beside: vec![service.name.clone()],
+                    beside: Vec::new(),
                     label: step.label.clone(),
                     work: Work::Base(index),
                     position: service.position,
@@ -125,16 +125,16 @@ impl<'a> Keys<'a> {
         };
         let parent = chain.last().map(|step| step.key);
         let identity = self.identity(service);
-        let beside: Vec<String> = match &step.kind {
+        let running = match &step.kind {
             StepKind::Run { .. } => run_beside(services, &service.name),
             StepKind::Migrate { .. } | StepKind::Sql(_) | StepKind::Redis(_) => {
                 needed_by(services, &service.name)
             }
-        }
-        .into_iter()
-        .map(str::to_owned)
-        .collect();
-        let programs = self.programs(services.iter().filter(|it| beside.contains(&it.name)));
+        };
+        let runs = |it: &&Service| running.contains(&it.name.as_str());
+        let programs = self.programs(services.iter().filter(runs));
+        let beside = running.iter().filter(|name| **name != service.name);
+        let beside = beside.map(|name| (*name).to_owned()).collect();
         let key = |parent| {
             let mut key = start(kind(&step.kind), &identity, service, parent)
                 .field("database", service.database.as_bytes());

@@ -90,7 +90,7 @@ pub struct PlannedStep {
     pub prefixes: Vec<Digest>,
     /// The service that it goes to.
     pub service: String,
-    /// The services that run meanwhile, where any have to.
+    /// The other services that run meanwhile, where a server has to.
     pub beside: Vec<String>,
     /// The step in words: `migrate migrations`, `sql seed/*.sql`, `run ./load.sh`.
     pub label: String,

@@ -30,7 +30,7 @@ fn step(key: &str, work: Work) -> PlannedStep {
         parent: None,
         prefixes: Vec::new(),
         service: "config".to_owned(),
-        beside: vec!["config".to_owned()],
+        beside: Vec::new(),
         label: key.to_owned(),
         work,
         position: Position::default(),
