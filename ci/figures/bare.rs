@@ -138,6 +138,14 @@ impl Bare {
         // The rest is done by `drop`.
         Ok(kill(Pid::from_raw(self.pid()), Signal::SIGQUIT)?)
     }
+
+    /// Ends the server cleanly and waits for it: "fast shutdown" (postgres(1)).
+    pub(crate) fn shut_down(mut self) -> anyhow::Result<()> {
+        kill(Pid::from_raw(self.pid()), Signal::SIGINT)?;
+        let status = self.child.wait()?;
+        anyhow::ensure!(status.success(), "the server ended with {status}");
+        Ok(())
+    }
 }
 
 impl Drop for Bare {

@@ -1,6 +1,7 @@
 //! What Cowherd promises, measured: one table. `ci/bench` runs it and describes it.
 
 mod bare;
+mod building;
 mod cargo;
 mod carry;
 mod concurrent;
@@ -59,7 +60,7 @@ struct Args {
 type Section = fn(&Fixture, &mut Table) -> anyhow::Result<()>;
 
 /// In the order of the table.
-const SECTIONS: [(&str, Section); 14] = [
+const SECTIONS: [(&str, Section); 15] = [
     ("start", postgres::start),
     ("cpu", postgres::cpu),
     ("memory", memory::memory),
@@ -68,6 +69,7 @@ const SECTIONS: [(&str, Section); 14] = [
     ("sandbox", small::sandbox),
     ("sqlite", small::sqlite),
     ("layers", small::layers),
+    ("build", building::building),
     ("redis", redis::redis),
     ("services", services::services),
     ("tests", concurrent::tests),

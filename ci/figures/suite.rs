@@ -185,7 +185,7 @@ cowherd = {{ path = {cowherd:?}, default-features = false, features = [\"macros\
 }
 
 /// Every third makes a table, the next two change it.
-fn migration(number: usize) -> String {
+pub(crate) fn migration(number: usize) -> String {
     let table = format!("t_{}", number / 3);
     let mut text = String::new();
     let _ = match number % 3 {
