@@ -164,6 +164,15 @@ pub enum Outcome {
         /// The limit.
         after: Duration,
     },
+    /// The command exited with 0, and its container had written more to its data than it may (`copy_up`).
+    CopiedUp {
+        /// How much that was, in bytes.
+        bytes: u64,
+        /// How much it may be.
+        limit: u64,
+        /// The largest file; the path begins with the service's name.
+        largest: PathBuf,
+    },
     /// The run was interrupted before the command ended.
     Interrupted,
     /// The container could not be made: an error of the fixture or of this host, never the test's.
@@ -179,6 +188,17 @@ impl Outcome {
     /// Whether the test passed.
     pub fn passed(&self) -> bool {
         matches!(self, Self::Passed)
+    }
+
+    /// Whether the test failed, by itself and not by an error or an interruption.
+    pub fn failed(&self) -> bool {
+        match self {
+            Self::Passed | Self::Interrupted | Self::Error { .. } => false,
+            Self::Failed { .. }
+            | Self::Signalled { .. }
+            | Self::TimedOut { .. }
+            | Self::CopiedUp { .. } => true,
+        }
     }
 }
 
@@ -201,6 +221,15 @@ impl fmt::Display for Outcome {
                 )
             }
             Self::TimedOut { after } => write!(f, "still running after {after:?}: killed"),
+            Self::CopiedUp {
+                bytes,
+                limit,
+                largest,
+            } => write!(
+                f,
+                "it copied up {bytes} bytes, of {limit} that it may; the largest file is {}",
+                largest.display()
+            ),
             Self::Interrupted => write!(f, "interrupted"),
             Self::Error { message, .. } => write!(f, "{message}"),
         }

@@ -223,6 +223,7 @@ fn case(
             limits: enforceable(limits),
         },
         command,
+        copy_up: limits.copied,
         timeout: request.timeout.or(test.timeout).unwrap_or(TIMEOUT),
         keep: Keep {
             when: request.keep,

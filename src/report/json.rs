@@ -37,10 +37,11 @@
 //! | field | meaning |
 //! |---|---|
 //! | `retry` | whether another attempt follows; if not, this outcome is the test's |
-//! | `outcome` | `passed`, `failed`, `signalled`, `timed-out`, `interrupted`, or `error`: no verdict, for a fault of the fixture or the host |
+//! | `outcome` | `passed`, `failed`, `signalled`, `timed-out`, `copied-up`, `interrupted`, or `error`: no verdict, for a fault of the fixture or the host |
 //! | `code` | optional, with `failed`: the exit code |
 //! | `signal`, `out_of_memory` | optional, with `signalled`: the signal's number; whether it was for want of memory |
 //! | `limit_seconds` | optional, with `timed-out`: the time limit |
+//! | `bytes`, `limit`, `largest` | optional, with `copied-up`: what the container wrote to its data, what it may, the largest file |
 //! | `message`, `hint` | optional, with `error`: what went wrong; what to do about it, when that is known |
 //! | `fixture_seconds` | the time to make the container |
 //! | `body_seconds` | the time of the test's own command |
@@ -223,6 +224,11 @@ enum Verdict<'a> {
     TimedOut {
         limit_seconds: f64,
     },
+    CopiedUp {
+        bytes: u64,
+        limit: u64,
+        largest: Cow<'a, str>,
+    },
     Interrupted,
     Error {
         message: &'a str,
@@ -370,6 +376,15 @@ impl<'a> From<&'a Outcome> for Verdict<'a> {
             },
             Outcome::TimedOut { after } => Self::TimedOut {
                 limit_seconds: seconds(*after),
+            },
+            Outcome::CopiedUp {
+                bytes,
+                limit,
+                largest,
+            } => Self::CopiedUp {
+                bytes: *bytes,
+                limit: *limit,
+                largest: largest.to_string_lossy(),
             },
             Outcome::Interrupted => Self::Interrupted,
             Outcome::Error { message, hint } => Self::Error {

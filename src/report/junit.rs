@@ -106,6 +106,7 @@ impl Junit {
             Outcome::Failed { .. } => (Some(NonSuccessKind::Failure), "exit code"),
             Outcome::Signalled { .. } => (Some(NonSuccessKind::Failure), "signal"),
             Outcome::TimedOut { .. } => (Some(NonSuccessKind::Failure), "timeout"),
+            Outcome::CopiedUp { .. } => (Some(NonSuccessKind::Failure), "copied up"),
             Outcome::Error { .. } => (Some(NonSuccessKind::Error), "fixture"),
         };
         let message = words::verdict(&attempt.outcome);

@@ -118,7 +118,10 @@ impl Tally {
                 }
                 self.slow(test, attempt);
             }
-            Outcome::Failed { .. } | Outcome::Signalled { .. } | Outcome::TimedOut { .. } => {
+            Outcome::Failed { .. }
+            | Outcome::Signalled { .. }
+            | Outcome::TimedOut { .. }
+            | Outcome::CopiedUp { .. } => {
                 self.failed.push(Failed {
                     name: test.name.clone(),
                     entry: test.entry.clone(),

@@ -56,6 +56,16 @@ pub(super) fn verdict(outcome: &Outcome) -> String {
             "still running after {}: killed",
             units::format_duration(*after)
         ),
+        Outcome::CopiedUp {
+            bytes,
+            limit,
+            largest,
+        } => format!(
+            "it copied up {}, more than `copy_up: {}`; the largest file is {}",
+            units::format_size(*bytes),
+            units::format_size(*limit),
+            output::word(&largest.to_string_lossy())
+        ),
         Outcome::Error { message, .. } => output::word(message.lines().next().unwrap_or_default()),
         other => other.to_string(),
     }
@@ -83,7 +93,9 @@ pub(super) fn attempt_line(paint: Paint, test: &TestRef, attempt: &Attempt, retr
         _ if retry => (Ink::Warning, "RETRY"),
         Outcome::Passed if test.attempt > 1 => (Ink::Warning, "FLAKY"),
         Outcome::Passed => (Ink::Good, "PASS"),
-        Outcome::Failed { .. } | Outcome::Signalled { .. } => (Ink::Bad, "FAIL"),
+        Outcome::Failed { .. } | Outcome::Signalled { .. } | Outcome::CopiedUp { .. } => {
+            (Ink::Bad, "FAIL")
+        }
         Outcome::TimedOut { .. } => (Ink::Bad, "TIMEOUT"),
         Outcome::Interrupted => (Ink::Warning, "STOPPED"),
         Outcome::Error { .. } => (Ink::Bad, "ERROR"),
@@ -116,7 +128,10 @@ pub(super) fn evidence(paint: Paint, attempt: &Attempt) -> String {
         Outcome::Error { message, hint } => {
             text += &error(paint, message, hint.as_deref(), true);
         }
-        Outcome::Failed { .. } | Outcome::Signalled { .. } | Outcome::TimedOut { .. } => {
+        Outcome::Failed { .. }
+        | Outcome::Signalled { .. }
+        | Outcome::TimedOut { .. }
+        | Outcome::CopiedUp { .. } => {
             let shown = output::show(&attempt.output, Limit::TERMINAL, controls);
             if shown.text.is_empty() {
                 let _ = writeln!(text, "  {}", paint.text(Ink::Faint, "(it printed nothing)"));

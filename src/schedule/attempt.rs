@@ -22,6 +22,8 @@ pub struct Case {
     pub command: Command,
     /// How long the command may take.
     pub timeout: Duration,
+    /// How many bytes the container may write to its data, where there is a limit.
+    pub copy_up: Option<u64>,
     /// Which states are kept, and what is noted of them.
     pub keep: Keep,
 }
@@ -83,6 +85,16 @@ fn live(
         record.service_log = container.fallen_services();
     }
     let copied = container.copied_up();
+    if let (true, Some(limit), Some((largest, _))) =
+        (record.outcome.passed(), case.copy_up, copied.files.first())
+        && copied.bytes > limit
+    {
+        record.outcome = Outcome::CopiedUp {
+            bytes: copied.bytes,
+            limit,
+            largest: largest.clone(),
+        };
+    }
     record.copied_up = copied.bytes;
     record.files = copied.files;
     if case.keep.wants(&record.outcome) {

@@ -41,12 +41,10 @@ pub enum KeepWhen {
 impl Keep {
     /// Whether the state of a test that ended so is kept.
     pub fn wants(&self, outcome: &Outcome) -> bool {
-        match outcome {
-            Outcome::Interrupted | Outcome::Error { .. } => false,
-            Outcome::Passed => self.when == KeepWhen::All,
-            Outcome::Failed { .. } | Outcome::Signalled { .. } | Outcome::TimedOut { .. } => {
-                self.when != KeepWhen::None
-            }
+        match self.when {
+            KeepWhen::None => false,
+            KeepWhen::All => outcome.passed() || outcome.failed(),
+            KeepWhen::Failed => outcome.failed(),
         }
     }
 }

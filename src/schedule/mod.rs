@@ -189,10 +189,7 @@ impl Loop<'_> {
         self.totals.body += attempt.body;
         self.totals.copied_up += attempt.copied_up;
         let tried = self.tries[test];
-        let failed = matches!(
-            attempt.outcome,
-            Outcome::Failed { .. } | Outcome::Signalled { .. } | Outcome::TimedOut { .. }
-        );
+        let failed = attempt.outcome.failed();
         let retry = failed && tried <= self.tests[test].retries && self.stop.asked().is_none();
         match attempt.outcome {
             _ if retry => self.queue.retry(test),

@@ -243,6 +243,12 @@ impl SnapshotDeclaration {
         self.field(Location::caller(), "mem_limit", &bytes.to_string())
     }
 
+    /// The most that a test of `cowherd run` may have its container write to its data, in bytes.
+    #[track_caller]
+    pub fn copy_up(self, bytes: u64) -> Self {
+        self.field(Location::caller(), "copy_up", &bytes.to_string())
+    }
+
     /// The most processes and threads for each container.
     #[track_caller]
     pub fn pids_limit(self, number: u64) -> Self {

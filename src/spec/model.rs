@@ -198,6 +198,9 @@ pub struct Limits {
     pub pids: Option<u64>,
     /// Processors, as in `cpus: 1.5`.
     pub cpus: Option<f64>,
+    /// Bytes that a test of `cowherd run` may have its container write to its data, what overlayfs copies up
+    /// included (`copy_up`).
+    pub copied: Option<u64>,
 }
 
 impl Limits {
@@ -208,6 +211,7 @@ impl Limits {
             memory: self.memory.or(other.memory),
             pids: self.pids.or(other.pids),
             cpus: self.cpus.or(other.cpus),
+            copied: self.copied.or(other.copied),
         }
     }
 }

@@ -54,6 +54,7 @@ impl Reader<'_> {
             "mem_limit",
             "pids_limit",
             "cpus",
+            "copy_up",
         ];
         let Some(fields) = self.fields(&own, &known) else {
             return draft;

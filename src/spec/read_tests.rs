@@ -34,6 +34,7 @@ impl Reader<'_> {
             "mem_limit",
             "pids_limit",
             "cpus",
+            "copy_up",
         ];
         let fields = self.fields(&test, &known)?;
         let mut draft = TestDraft {

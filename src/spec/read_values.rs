@@ -118,17 +118,22 @@ impl Reader<'_> {
         }
     }
 
-    /// `mem_limit`, `pids_limit` and `cpus` of a map.
+    /// `mem_limit`, `pids_limit`, `cpus` and `copy_up` of a map.
     pub(super) fn limits(&mut self, fields: &Fields<'_>) -> Limits {
         const NO_LIMIT: &str = "leave the key out for no limit";
         let mut limits = Limits::default();
-        if let Some(slot) = fields.get("mem_limit")
-            && let Some(text) = self.word(&slot)
-        {
-            match parse_size(&text) {
-                Ok(0) => self.fault(slot.place(), format!("`mem_limit` can't be 0; {NO_LIMIT}")),
-                Ok(bytes) => limits.memory = Some(bytes),
-                Err(error) => self.fault(slot.place(), format!("`mem_limit`: {error}")),
+        for (key, limit) in [
+            ("mem_limit", &mut limits.memory),
+            ("copy_up", &mut limits.copied),
+        ] {
+            if let Some(slot) = fields.get(key)
+                && let Some(text) = self.word(&slot)
+            {
+                match parse_size(&text) {
+                    Ok(0) => self.fault(slot.place(), format!("`{key}` can't be 0; {NO_LIMIT}")),
+                    Ok(bytes) => *limit = Some(bytes),
+                    Err(error) => self.fault(slot.place(), format!("`{key}`: {error}")),
+                }
             }
         }
         if let Some(slot) = fields.get("pids_limit")

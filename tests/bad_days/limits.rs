@@ -1,4 +1,5 @@
-//! `mem_limit`, `pids_limit`, `cpus`: what they do where the kernel enforces them, and what is said where it doesn't.
+//! `mem_limit`, `pids_limit`, `cpus`: what they do where the kernel enforces them, and what is said where it doesn't;
+//! `copy_up`, which Cowherd holds itself.
 
 use std::sync::LazyLock;
 
@@ -46,6 +47,34 @@ fn a_test_beyond_its_memory_limit_is_said_to_be_out_of_memory() {
         .says("hog: out of memory: ended by signal 9 (SIGKILL) at its mem_limit\n")
         .says("cowherd: the kernel ended a process for want of memory: the limit is 64 MiB\n")
         .says(": 2 passed, 2 failed\n");
+    project.leaves_nothing();
+}
+
+#[test]
+fn a_test_that_copies_up_more_than_it_may_fails_and_the_largest_file_is_named() {
+    if !userns() {
+        return;
+    }
+    let big = "head -c 3M /dev/zero > ${SQLITE_FILE%/*}/big";
+    let project = one_row(
+        "sqlite",
+        &[
+            &format!("name: copies, command: '{big}', copy_up: 1m"),
+            &format!("name: fails, command: '{big}; exit 3', copy_up: 1m"),
+            &format!("name: may, command: '{big}', copy_up: 4m"),
+        ],
+    );
+    project
+        .run(&["run", "--report", "json=run.jsonl"])
+        .code(100)
+        .says(
+            "copies: it copied up 3 MiB, more than `copy_up: 1 MiB`; the largest file is db/big\n",
+        )
+        .says("fails: exit code 3\n")
+        .says(": 1 passed, 2 failed\n");
+    let written = project.read("run.jsonl");
+    let outcome = r#""outcome":"copied-up","bytes":3145728,"limit":1048576,"largest":"db/big""#;
+    assert!(written.contains(outcome), "{written}");
     project.leaves_nothing();
 }
 

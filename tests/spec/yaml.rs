@@ -288,7 +288,10 @@ fn a_long_line_is_cut_around_its_problem() {
     let printed = super::parse(text).unwrap_err().to_string();
     assert!(printed.contains("unknown key `oops`"));
     assert!(
-        printed.lines().all(|line| line.chars().count() < 200),
+        printed
+            .lines()
+            .filter(|line| line.starts_with(' '))
+            .all(|line| line.chars().count() < 200),
         "{printed}"
     );
 }
