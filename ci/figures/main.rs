@@ -44,6 +44,10 @@ struct Args {
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 
+    /// Also write them to this file as a page to look at.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+
     /// Where everything is made; the caller removes it.
     #[arg(long, hide = true)]
     dir: PathBuf,
@@ -94,6 +98,9 @@ fn main() -> anyhow::Result<()> {
     println!("{table}");
     if let Some(path) = &args.json {
         std::fs::write(path, table.json(&machine)?)?;
+    }
+    if let Some(path) = &args.html {
+        std::fs::write(path, table.page(&machine))?;
     }
     Ok(())
 }

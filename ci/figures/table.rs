@@ -1,5 +1,7 @@
 //! Samples and the table that they end up in.
 
+mod page;
+
 use std::fmt;
 use std::time::Duration;
 
