@@ -3,6 +3,7 @@
 mod command;
 mod files;
 mod kept;
+mod mariadb;
 mod postgres;
 mod rows;
 

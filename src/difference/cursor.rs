@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::mem;
 
 use super::DifferenceError;
-use super::psql::Psql;
+use super::client::Client;
 use crate::engine::content::{Order, Value};
 use crate::engine::postgres_copy::{fields, of_record, unescape_into, unescaped, value};
 use crate::engine::sqlite_rows::{self, Encoding};
@@ -33,7 +33,7 @@ enum Rows<'s> {
 
 /// The answer of a PostgreSQL server.
 struct Copied<'s> {
-    psql: &'s mut Psql,
+    psql: &'s mut Client,
     what: String,
     /// By what the first columns are put in order; none where each row is one text.
     orders: &'s [Order],
@@ -50,7 +50,8 @@ struct Key(Vec<Part>);
 
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Part {
-    Number(i64),
+    /// Wide enough for a number of 64 bits without a sign.
+    Number(i128),
     Bytes(Vec<u8>),
 }
 
@@ -71,7 +72,7 @@ impl<'s> Cursor<'s> {
     /// What the server answers to the question for the rows that `psql` was just asked.
     pub(super) fn copied(
         table: &'s str,
-        psql: &'s mut Psql,
+        psql: &'s mut Client,
         orders: &'s [Order],
         numbers: &'s [bool],
     ) -> Self {

@@ -22,13 +22,13 @@
 //! Values are compared as the database writes them: `1.0` and `1.00` are different values of a `numeric`, as are
 //! two texts of one `json`.
 
+mod client;
 mod cursor;
 mod error;
 mod files;
 mod found;
 mod keys;
 mod merge;
-mod psql;
 mod rows;
 mod schema;
 mod side;

@@ -14,7 +14,7 @@ use super::side::Source;
 use super::stored::same_tables;
 use super::{DifferenceError, Side, keys};
 use crate::engine::content::{Order, Table};
-use crate::engine::postgres_content;
+use crate::engine::{mariadb_content, postgres_content};
 
 /// Compares the rows of two sides, and tells `sink` what it finds until that wants no more.
 ///
@@ -101,7 +101,8 @@ pub fn rows(
 
 /// Whether a table is the one that the user means; they need not quote what SQL wants quoted.
 fn is_meant(wanted: &str, table: &str) -> bool {
-    let is = |name: &str| name == wanted || name.replace('"', "") == wanted;
+    let bare = |name: &str| name.replace(['"', '`'], "");
+    let is = |name: &str| bare(name) == bare(wanted);
     is(table) || table.split_once('.').is_some_and(|(_, own)| is(own))
 }
 
@@ -217,17 +218,22 @@ impl<'t> Pair<'t> {
         };
         let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
         let (orders, numbers) = (self.orders.as_slice(), self.numbers.as_slice());
+        let query = match before.source {
+            Source::MariaDb(_) => mariadb_content::rows,
+            _ => postgres_content::rows,
+        };
         match (&mut before.source, &mut after.source) {
-            (Source::Postgres(one), Source::Postgres(other)) => {
+            (Source::Postgres(one), Source::Postgres(other))
+            | (Source::MariaDb(one), Source::MariaDb(other)) => {
                 // Both are asked first, so that both work at the same time.
-                for (table, psql) in [(self.before, &mut *one), (self.after, &mut *other)] {
+                for (table, client) in [(self.before, &mut *one), (self.after, &mut *other)] {
                     if let Some(table) = table {
-                        let query = postgres_content::rows(&table.from, &columns, orders);
-                        psql.ask(&format!("the rows of {name}"), &query)?;
+                        let query = query(table, &columns, orders);
+                        client.ask(&format!("the rows of {name}"), &query)?;
                     }
                 }
-                let cursor = |table: Option<&Table>, psql| match table {
-                    Some(_) => Cursor::copied(name, psql, orders, numbers),
+                let cursor = |table: Option<&Table>, client| match table {
+                    Some(_) => Cursor::copied(name, client, orders, numbers),
                     None => Cursor::none(name),
                 };
                 let (mut one, mut other) = (cursor(self.before, one), cursor(self.after, other));

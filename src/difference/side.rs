@@ -5,13 +5,13 @@ use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
 
 use super::DifferenceError;
-use super::psql::Psql;
+use super::client::Client;
 use super::stored::topmost;
 use crate::container::{Container, State};
 use crate::engine::content::{Object, Sequence, Table};
 use crate::engine::redis_keys::Keys;
 use crate::engine::sqlite_content::Content;
-use crate::engine::{Endpoint, Engine, EngineError, postgres_content};
+use crate::engine::{Endpoint, Engine, EngineError, mariadb_content, postgres_content};
 use crate::migrate::script::Dialect;
 
 /// One service of a state, opened to be read.
@@ -25,7 +25,9 @@ pub struct Side {
 /// Where it is read from.
 #[derive(Debug)]
 pub(super) enum Source {
-    Postgres(Psql),
+    Postgres(Client),
+    /// MariaDB or MySQL.
+    MariaDb(Client),
     Sqlite(Content),
     Keys(Keys),
 }
@@ -58,7 +60,10 @@ impl Side {
         }
         let source = match (engine.dialect(), container, engine.database_file()) {
             (Some(Dialect::Postgres), Some(container), _) => {
-                Source::Postgres(Psql::start(engine, container, stop)?)
+                Source::Postgres(Client::start(engine, container, stop)?)
+            }
+            (Some(Dialect::Mysql), Some(container), _) => {
+                Source::MariaDb(Client::start(engine, container, stop)?)
             }
             (Some(Dialect::Sqlite), _, Some(file)) => {
                 let found = topmost(folders, &file).ok_or_else(|| EngineError::File {
@@ -68,8 +73,8 @@ impl Side {
                 });
                 Source::Sqlite(Content::open(&found?)?)
             }
-            (None | Some(Dialect::Mysql), ..) => return Ok(None),
-            (Some(Dialect::Postgres | Dialect::Sqlite), ..) => {
+            (None, ..) => return Ok(None),
+            (Some(_), ..) => {
                 return Err(DifferenceError::Incomparable {
                     what: engine.place().service().to_owned(),
                     why: format!("its {} doesn't run", engine.name()),
@@ -85,9 +90,9 @@ impl Side {
     /// Fails where the two have nothing to be compared by.
     pub(super) fn check_comparable(&self, other: &Self) -> Result<(), DifferenceError> {
         let why = match (&self.source, &other.source) {
-            (Source::Postgres(_), Source::Postgres(_)) | (Source::Keys(_), Source::Keys(_)) => {
-                return Ok(());
-            }
+            (Source::Postgres(_), Source::Postgres(_))
+            | (Source::MariaDb(_), Source::MariaDb(_))
+            | (Source::Keys(_), Source::Keys(_)) => return Ok(()),
             (Source::Sqlite(one), Source::Sqlite(other)) => {
                 if one.encoding() == other.encoding() {
                     return Ok(());
@@ -109,6 +114,10 @@ impl Side {
                 let answer = psql.answer("the schema", postgres_content::OBJECTS)?;
                 Ok(postgres_content::objects(answer.into_iter()))
             }
+            Source::MariaDb(client) => {
+                let answer = client.answer("the schema", &mariadb_content::objects())?;
+                Ok(postgres_content::objects(answer.into_iter()))
+            }
             Source::Sqlite(content) => Ok(content.objects()?),
             Source::Keys(keys) => keys.functions().map_err(|e| unread("the functions", e)),
         }
@@ -120,6 +129,11 @@ impl Side {
             Source::Postgres(psql) => {
                 let answer = psql.answer("the tables", postgres_content::COLUMNS)?;
                 Ok(postgres_content::tables(answer.into_iter()))
+            }
+            Source::MariaDb(client) => {
+                let answer = client.answer("the tables", &mariadb_content::columns())?;
+                let tables = postgres_content::tables(answer.into_iter());
+                Ok(tables.into_iter().map(mariadb_content::from).collect())
             }
             Source::Sqlite(content) => Ok(content.tables()?),
             Source::Keys(keys) => keys.databases().map_err(|e| unread("the databases", e)),
@@ -133,6 +147,10 @@ impl Side {
                 let answer = psql.answer("the sequences", postgres_content::SEQUENCES)?;
                 Ok(postgres_content::sequences(answer.into_iter()))
             }
+            Source::MariaDb(client) => {
+                let answer = client.answer("the sequences", &mariadb_content::sequences())?;
+                Ok(postgres_content::sequences(answer.into_iter()))
+            }
             Source::Sqlite(content) => Ok(content.sequences()?),
             Source::Keys(_) => Ok(Vec::new()),
         }
@@ -141,9 +159,10 @@ impl Side {
     /// How many rows a table has.
     pub(super) fn count(&mut self, table: &Table) -> Result<u64, DifferenceError> {
         match &mut self.source {
-            Source::Postgres(psql) => {
+            Source::Postgres(client) | Source::MariaDb(client) => {
                 let what = format!("the rows of {}", table.name);
-                let count = psql.answer(&what, &format!("SELECT count(*) FROM {}", table.from))?;
+                let count =
+                    client.answer(&what, &format!("SELECT count(*) FROM {}", table.from))?;
                 let count = count
                     .first()
                     .and_then(|row| row.first()?.as_ref()?.parse().ok());

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::DifferenceError;
+use super::client::Client;
 use super::files::same_bytes;
-use super::psql::Psql;
 use crate::engine::postgres_content::STORED;
 
 /// A part of a table: what its bytes mean, and its files.
@@ -21,8 +21,8 @@ type Part = (Option<String>, Vec<PathBuf>);
 /// same rows; a copy with the same bytes has, where one side lies on all that the other is: no transaction of its
 /// own has written to it.
 pub(super) fn same_tables(
-    before: (&mut Psql, &[PathBuf]),
-    after: (&mut Psql, &[PathBuf]),
+    before: (&mut Client, &[PathBuf]),
+    after: (&mut Client, &[PathBuf]),
 ) -> Result<BTreeSet<String>, DifferenceError> {
     let [(one, before), (other, after)] = [before, after];
     if before.is_empty() || after.is_empty() {
@@ -53,7 +53,7 @@ pub(super) fn same_tables(
     Ok(same)
 }
 
-fn tables(psql: &mut Psql) -> Result<BTreeMap<String, Vec<Part>>, DifferenceError> {
+fn tables(psql: &mut Client) -> Result<BTreeMap<String, Vec<Part>>, DifferenceError> {
     let mut tables: BTreeMap<String, Vec<Part>> = BTreeMap::new();
     for row in psql.answer("the tables", STORED)? {
         let mut row = row.into_iter();

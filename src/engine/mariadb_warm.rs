@@ -19,7 +19,10 @@ const PACKET: u32 = 1 << 24;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Connects without a password, makes sure that there is an answer, and takes leave.
-pub(super) fn converse(socket: &Path, user: &str, database: &str) -> io::Result<()> {
+///
+/// # Errors
+/// A server that can't be reached, or refuses.
+pub fn converse(socket: &Path, user: &str, database: &str) -> io::Result<()> {
     let mut stream = UnixStream::connect(socket)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;

@@ -46,6 +46,7 @@ pub mod adding {}
 pub mod content;
 mod error;
 mod mariadb;
+pub mod mariadb_content;
 mod mariadb_explain;
 pub mod mariadb_find;
 mod mariadb_freeze;
@@ -53,7 +54,7 @@ mod mariadb_log;
 pub mod mariadb_script;
 mod mariadb_seal;
 mod mariadb_settings;
-mod mariadb_warm;
+pub mod mariadb_warm;
 mod null;
 mod postgres;
 pub mod postgres_content;

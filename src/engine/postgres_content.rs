@@ -150,7 +150,8 @@ pub fn sequences(answer: impl Iterator<Item = Answer>) -> Vec<Sequence> {
 
 /// Reads the rows of a table with these columns; the first `orders.len()` of them are its key, by which they are put
 /// in order. Without a key, each row is written as one text, and ordered by that.
-pub fn rows(from: &str, columns: &[&str], orders: &[Order]) -> String {
+pub fn rows(table: &Table, columns: &[&str], orders: &[Order]) -> String {
+    let from = &table.from;
     let names: Vec<String> = columns.iter().map(|name| quoted(name)).collect();
     let list = names.join(", ");
     if orders.is_empty() {

@@ -1,4 +1,5 @@
-//! A conversation with `psql`: one connection, one view of the data, answers that are read line by line.
+//! A conversation with a server's own client: one connection, one view of the data, answers that are read line by line. All
+//! write them as PostgreSQL's `COPY` does.
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -6,38 +7,51 @@ use std::path::Path;
 
 use super::DifferenceError;
 use crate::container::{Container, Dialogue, command_of};
-use crate::engine::Engine;
-use crate::engine::postgres_content::{Answer, BEGIN};
+use crate::engine::postgres_content::{self, Answer};
 use crate::engine::postgres_copy::{fields, unescaped};
+use crate::engine::{Engine, mariadb_content};
+use crate::migrate::script::Dialect;
 
 /// What follows an answer. No line of `COPY` is so, as it doubles each backslash.
 const END: &[u8] = br"\.";
 
 /// A connection to a server in a container.
 #[derive(Debug)]
-pub(super) struct Psql {
+pub(super) struct Client {
     dialogue: Dialogue,
+    /// Whether it is `psql`, and not that of MariaDB or MySQL.
+    is_psql: bool,
 }
 
-impl Psql {
+impl Client {
     /// Connects to the server of `engine`.
     pub(super) fn start(
         engine: &dyn Engine,
         container: &mut Container,
         stop: Option<BorrowedFd<'_>>,
     ) -> Result<Self, DifferenceError> {
-        let client = command_of(&engine.client_script(Path::new("-")));
-        let dialogue = container.talk_to(&client, stop)?;
-        let mut psql = Self { dialogue };
-        psql.say("the database", &format!("{BEGIN}\n"))?;
-        Ok(psql)
+        let is_psql = engine.dialect() == Some(Dialect::Postgres);
+        let mut client = engine.client_script(Path::new("-"));
+        let mut begin = postgres_content::BEGIN;
+        if !is_psql {
+            client = client.args(mariadb_content::OPTIONS);
+            begin = mariadb_content::BEGIN;
+        }
+        let dialogue = container.talk_to(&command_of(&client), stop)?;
+        let mut client = Self { dialogue, is_psql };
+        client.say("the database", &format!("{begin}\n"))?;
+        Ok(client)
     }
 
-    /// Asks a question whose answer is read by [`Psql::line`], to its end. `what` is what it is for.
+    /// Asks a question whose answer is read by [`Client::line`], to its end. `what` is what it is for.
     pub(super) fn ask(&mut self, what: &str, query: &str) -> Result<(), DifferenceError> {
-        // Only a COPY makes `psql` write out what it has printed.
-        let flush = "COPY (SELECT 1 WHERE false) TO STDOUT";
-        let question = format!("COPY ({query}) TO STDOUT;\n\\echo '\\\\.'\n{flush};\n");
+        let question = match self.is_psql {
+            // Only a COPY makes `psql` write out what it has printed.
+            true => format!(
+                "COPY ({query}) TO STDOUT;\n\\echo '\\\\.'\nCOPY (SELECT 1 WHERE false) TO STDOUT;\n"
+            ),
+            false => format!("{query};\n{}\n", mariadb_content::END),
+        };
         self.say(what, &question)
     }
 
@@ -81,11 +95,18 @@ impl Psql {
     fn gone(&self, what: &str) -> DifferenceError {
         let errors = self.dialogue.errors();
         // Without the place in what was said, which nobody has written.
-        let message = errors.lines().map(|line| match line.split_once("ERROR:") {
-            Some((_, message)) => message.trim(),
-            None => line,
+        let lines = errors.lines().filter_map(|line| {
+            if self.is_psql {
+                return Some(
+                    line.split_once("ERROR:")
+                        .map_or(line, |(_, message)| message.trim()),
+                );
+            }
+            // The statement stands before it.
+            let said = line.strip_prefix("ERROR ")?;
+            Some(said.split_once(": ").map_or(said, |(_, message)| message))
         });
-        let message = message.take(6).collect::<Vec<_>>().join("\n");
+        let message = lines.take(6).collect::<Vec<_>>().join("\n");
         DifferenceError::Query {
             what: what.to_owned(),
             message: match message.is_empty() {
