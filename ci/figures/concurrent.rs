@@ -14,7 +14,7 @@ use crate::fixture::{Fixture, TESTS, connect};
 use crate::table::{Samples, Table, Target};
 
 /// How many at once.
-const JOBS: [usize; 4] = [1, 2, 4, 8];
+pub(crate) const JOBS: [usize; 4] = [1, 2, 4, 8];
 
 /// The tests, each changes what others rely on.
 struct Tests(Vec<String>);
@@ -38,7 +38,7 @@ impl Tests {
 }
 
 /// Does `count` pieces of work, `jobs` at a time, each thread with a state of its own, and gives pieces per second.
-fn rate<W>(
+pub(crate) fn rate<W>(
     count: usize,
     jobs: usize,
     worker: impl Fn() -> anyhow::Result<W> + Sync,

@@ -7,6 +7,7 @@ mod carry;
 mod concurrent;
 mod fixture;
 mod machine;
+mod mariadb;
 mod memory;
 mod pool;
 mod postgres;
@@ -64,7 +65,7 @@ struct Args {
 type Section = fn(&Fixture, &mut Table) -> anyhow::Result<()>;
 
 /// In the order of the table.
-const SECTIONS: [(&str, Section); 15] = [
+const SECTIONS: [(&str, Section); 16] = [
     ("start", postgres::start),
     ("cpu", postgres::cpu),
     ("memory", memory::memory),
@@ -75,6 +76,7 @@ const SECTIONS: [(&str, Section); 15] = [
     ("layers", small::layers),
     ("build", building::building),
     ("redis", redis::redis),
+    ("mariadb", mariadb::mariadb),
     ("services", services::services),
     ("tests", concurrent::tests),
     ("cargo", cargo::cargo_tests),
