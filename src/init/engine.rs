@@ -256,7 +256,12 @@ fn compose(tree: &Tree, among: Among) -> Option<Found> {
         let image = line.trim().strip_prefix("image:")?;
         let image = image.trim().trim_matches(['"', '\'']);
         let (_, name) = split(image);
-        let engine = engine_of(name.split([':', '@']).next()?, among)?;
+        let name = name.split([':', '@']).next()?;
+        // Of drivers there is one for both; an image is of the one server or of the other.
+        let engine = match engine_of(name, among)? {
+            "mariadb" if name == "mysql" => "mysql",
+            engine => engine,
+        };
         Some((engine, format!("{file} has the image {image}")))
     })
 }

@@ -215,6 +215,7 @@ fn first_check(project: &Project) -> String {
     }
     let tables = match project.engine.name.as_str() {
         "sqlite" => "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name;",
+        "mariadb" | "mysql" => "SHOW FULL TABLES;",
         _ => {
             "SELECT table_schema, table_name FROM information_schema.tables\n\
              WHERE table_schema NOT IN ('pg_catalog', 'information_schema')\n\

@@ -67,6 +67,39 @@ const KINDS: &[Kind] = &[
         ],
     },
     Kind {
+        name: "PHP with MariaDB",
+        files: &[
+            (
+                ".env",
+                "DB_CONNECTION=mysql\nDATABASE_URL=mysql://root@127.0.0.1/shop\n",
+            ),
+            (
+                "database/schema.sql",
+                "CREATE TABLE t (id int AUTO_INCREMENT PRIMARY KEY);",
+            ),
+        ],
+        lines: &["engine: mariadb", "each: checks/*.sql"],
+    },
+    Kind {
+        name: "MySQL's own image",
+        files: &[
+            ("compose.yaml", "services:\n  db:\n    image: mysql:8.4\n"),
+            ("requirements.txt", "pymysql\n"),
+            ("schema.sql", "CREATE TABLE t (x int);"),
+        ],
+        lines: &["engine: mysql", "- sql: schema.sql"],
+    },
+    Kind {
+        name: "Go with MariaDB's image",
+        files: &[
+            ("compose.yaml", "services:\n  db:\n    image: mariadb:11\n"),
+            ("go.mod", "require github.com/go-sql-driver/mysql v1.8.1\n"),
+            ("migrations/000001_a.up.sql", "CREATE TABLE t (x int);"),
+            ("migrations/000001_a.down.sql", "DROP TABLE t;"),
+        ],
+        lines: &["engine: mariadb"],
+    },
+    Kind {
         name: "Rust with sqlx",
         files: &[
             (
