@@ -36,7 +36,7 @@ INSERT INTO gone VALUES (1), (2);
 CREATE VIEW items AS SELECT id FROM item;
 CREATE FUNCTION one() RETURNS int RETURN 1;
 "#,
-        r#"
+        r"
 UPDATE item SET name = 'A', b = x'00fe', f = b'111' WHERE id = 1;
 DELETE FROM item WHERE id = 2;
 INSERT INTO item (id, name) VALUES (18446744073709551615, 'last'), (10, '10 after 9'), (9, 'nine');
@@ -52,7 +52,7 @@ CREATE OR REPLACE FUNCTION one() RETURNS int RETURN 2;
 CREATE PROCEDURE two(IN a int, OUT b text) SELECT 1;
 CREATE UNIQUE INDEX by_name ON item (name(10), at);
 DROP TABLE gone;
-"#,
+",
     );
     project.run(&["build"]).code(0);
     let told = project.run(&["diff", "plain", "changed", "--schema", "--rows"]);
