@@ -7,9 +7,9 @@ use std::time::Instant;
 use super::check::Due;
 use super::service::LiveService;
 use super::stdio::{Keep, Printed, Tail, null, pipe};
-use super::{Container, ContainerError, Services, Woken, command_of, error, state};
-use crate::engine::{Address, Engine, Exec, Ready, Server};
-use crate::sandbox::{Command, Exit, Slot};
+use super::{Container, ContainerError, Services, Woken, command_of, error};
+use crate::engine::{Engine, Ready, Server};
+use crate::sandbox::{Exit, Slot};
 
 /// A service that waits for others before it is started.
 #[derive(Debug)]
@@ -30,9 +30,16 @@ impl Container {
     ) -> Result<(), ContainerError> {
         for (index, engine) in self.state.services.iter().enumerate() {
             if wanted.include(engine.place().service())
-                && let Some(server) = engine.server(building)
+                && let Some(mut server) = engine.server(building)
             {
                 let name = title(engine.as_ref());
+                let addresses = self.state.addresses_for(index);
+                for exec in server.commands() {
+                    let set = |name: &str| exec.environment.iter().any(|(own, _)| own == name);
+                    let unset = addresses.iter().filter(|(name, _)| !set(name));
+                    let unset: Vec<_> = unset.cloned().collect();
+                    exec.environment.extend(unset);
+                }
                 self.waiting.push(Waiting {
                     index,
                     name,
@@ -84,11 +91,10 @@ impl Container {
                 name,
                 server,
             } = self.waiting.remove(at);
-            let command = self.command_of_server(index, &server.exec);
             let (log, theirs) = pipe(self.owner).map_err(ContainerError::Writable)?;
             let slot = self
                 .running
-                .spawn(&command, [&null()?, &theirs, &theirs])
+                .spawn(&command_of(&server.exec), [&null()?, &theirs, &theirs])
                 .map_err(|source| ContainerError::Start {
                     service: name.clone(),
                     source,
@@ -110,19 +116,6 @@ impl Container {
                 let live = live.find(|service| service.index == index);
                 !waits && live.is_none_or(|service| !healthy || service.is_ready())
             })
-    }
-
-    /// The command with the addresses of what the service waits for.
-    pub(super) fn command_of_server(&self, index: usize, exec: &Exec) -> Command {
-        let mut command = command_of(exec);
-        for (index, _) in self.state.dependencies(index) {
-            let other = &self.state.services[index];
-            let name = state::url_variable(other.place().service());
-            if exec.environment.iter().all(|(own, _)| *own != name) {
-                command.env(name, other.url(&Address::Inside));
-            }
-        }
-        command
     }
 
     /// Asks every service that is to be asked now.

@@ -70,6 +70,16 @@ impl State {
         })
     }
 
+    /// The variables with the addresses of what the service at this place waits for.
+    pub(super) fn addresses_for(&self, index: usize) -> Vec<(String, String)> {
+        let others = self.dependencies(index).map(|(at, _)| &self.services[at]);
+        let addresses = others.map(|other| {
+            let name = url_variable(other.place().service());
+            (name, other.url(&Address::Inside))
+        });
+        addresses.filter(|(_, url)| !url.is_empty()).collect()
+    }
+
     /// The layers in the order of building, the lowest first.
     pub fn chain(&self) -> Vec<Layer> {
         self.layers.iter().rev().cloned().collect()
@@ -100,7 +110,7 @@ pub fn dependencies(services: &[Service]) -> Vec<Vec<Dependency>> {
 }
 
 /// The variable with the address of the service of this name: `DB_URL`.
-pub(super) fn url_variable(service: &str) -> String {
+fn url_variable(service: &str) -> String {
     format!("{}_URL", service.to_uppercase().replace(['-', '.'], "_"))
 }
 

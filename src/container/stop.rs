@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::services::take_printed;
 use super::stdio::{Keep, Printed, Tail, null, pipe};
-use super::{Container, ContainerError, Woken, error};
+use super::{Container, ContainerError, Woken, command_of, error};
 use crate::sandbox::{Exit, Slot};
 
 /// A service on its way to its stop.
@@ -105,9 +105,10 @@ impl Container {
             return told.map(|()| until).map_err(ContainerError::Sandbox);
         };
         let name = format!("the stop of {}", service.name);
-        let command = self.command_of_server(service.index, exec);
         let pipe = pipe(self.owner).map_err(ContainerError::Output)?;
-        let started = self.running.spawn(&command, [&null()?, &pipe.1, &pipe.1]);
+        let started = self
+            .running
+            .spawn(&command_of(exec), [&null()?, &pipe.1, &pipe.1]);
         let program = started.map_err(|source| ContainerError::Start {
             service: name,
             source,

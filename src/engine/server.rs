@@ -21,6 +21,21 @@ pub struct Server {
     pub ready_within: Duration,
 }
 
+impl Server {
+    /// All commands that are run for it: the server, what asks it, what stops it.
+    pub fn commands(&mut self) -> impl Iterator<Item = &mut Exec> {
+        let asks = match &mut self.ready {
+            Ready::Check(Check {
+                probe: Probe::Command(exec),
+                ..
+            }) => Some(exec),
+            Ready::Check(_) | Ready::Line(_) | Ready::Started => None,
+        };
+        let stops = self.stop.command.as_mut();
+        [&mut self.exec].into_iter().chain(asks).chain(stops)
+    }
+}
+
 /// How a server is known to be ready.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ready {

@@ -248,7 +248,8 @@ impl Engine for CustomServer {
             Address::Port(port) => Some(*port),
             Address::Inside | Address::Socket(_) | Address::File(_) => None,
         };
-        self.described.url_at(port).unwrap_or_default()
+        let url = self.described.url_at(port).unwrap_or_default();
+        url.replace(DATA, &self.place.data().to_string_lossy())
     }
 
     fn database_file(&self) -> Option<PathBuf> {

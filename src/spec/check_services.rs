@@ -33,7 +33,11 @@ pub(super) fn check_services(drafts: &[ServiceDraft], faults: &mut Faults) {
         if let (Some(place), Some(url)) = (written.url, &written.program.url) {
             let first = written.ports.first().map(|port| port.value.to_string());
             let named = port_of(url).map(|place| &url[place]);
-            if named.is_none() || named != first.as_deref() {
+            let fits = match &first {
+                Some(first) => named == Some(first.as_str()),
+                None => url.contains("://"),
+            };
+            if !fits {
                 let form = first.unwrap_or_else(|| "PORT".to_owned());
                 let message = format!(
                     "{} can't be the form of the service's URL: that has the first of its `ports` in it, as in \

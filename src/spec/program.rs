@@ -127,15 +127,22 @@ impl ServiceProgram {
             || self.texts().any(|text| text.contains(DATA))
     }
 
-    /// Its URL where its first port is reached by `port`; `None` where it has no ports.
+    /// Its URL, with `port` in place of its first port where that leads to it; `None` where it has neither.
+    ///
+    /// ```
+    /// # use cowherd::spec;
+    /// # let text = b"version: 1
+    /// # snapshots: { a: { services: { mq: { engine: service, command: mq, ports: [5672], url: 'amqp://me@localhost:5672/a' } } } }";
+    /// # let spec = spec::parse("cowherd.yaml".as_ref(), text, &|_| None).unwrap();
+    /// # let program = spec.snapshots[0].services[0].program.as_ref().unwrap();
+    /// assert_eq!(program.url_at(Some(40123)).as_deref(), Some("amqp://me@localhost:40123/a"));
+    /// ```
     pub fn url_at(&self, port: Option<u16>) -> Option<String> {
-        let own = self.ports.first()?;
-        let port = port.unwrap_or(*own);
-        let mut url = match &self.url {
-            Some(url) => url.clone(),
-            None => return Some(format!("tcp://127.0.0.1:{port}")),
+        let own = self.ports.first();
+        let Some(mut url) = self.url.clone() else {
+            return Some(format!("tcp://127.0.0.1:{}", port.unwrap_or(*own?)));
         };
-        if let Some(place) = port_of(&url) {
+        if let (Some(_), Some(port), Some(place)) = (own, port, port_of(&url)) {
             url.replace_range(place, &port.to_string());
         }
         Some(url)

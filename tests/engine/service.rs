@@ -192,7 +192,9 @@ fn its_url_is_the_specs_with_the_port_that_leads_to_it() {
     );
     assert_eq!(at(keys, &inside), "http://u:80x@localhost:80/80");
     assert_eq!(at(keys, &port), "http://u:80x@localhost:4711/80");
-    assert_eq!(at("ports: []", &port), "");
+    let socket = "url: 'unix://{data}/../socket'";
+    assert_eq!(at(socket, &inside), "unix:///run/cowherd/kv/data/../socket");
+    assert_eq!(at("ports: []", &inside), "");
     let endpoint = engine(&room, "command: [sh], ports: [80]")
         .server(false)
         .unwrap()

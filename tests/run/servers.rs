@@ -75,7 +75,7 @@ fn a_service_is_started_when_what_it_waits_for_is_healthy_and_has_its_address() 
     }
     let project = project(
         &[
-            "last: command: 'test -e /tmp/second || exit 9; echo up; exec sleep 1000', healthcheck: { log: up }, depends_on: [second]",
+            "last: command: 'test -e /tmp/second || exit 9; echo up; exec sleep 1000', healthcheck: { test: 'test -n \"$FIRST_URL\"' }, depends_on: [second, first]",
             "second: command: 'test -e /tmp/first && test $FIRST_URL = http://127.0.0.1:80/x || exit 8; sleep 0.1; touch /tmp/second; echo up; exec sleep 1000', healthcheck: { log: up }, depends_on: { first: {} }",
             "first: command: 'sleep 0.1; touch /tmp/first; exec sleep 1000', healthcheck: { test: [CMD, test, -e, /tmp/first] }, ports: [80], url: 'http://127.0.0.1:80/x'",
         ],
