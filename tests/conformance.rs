@@ -9,17 +9,17 @@ mod versions;
 
 use std::path::PathBuf;
 
-use cowherd::engine::{postgres_find, redis_find};
+use cowherd::engine::{mariadb_find, postgres_find, redis_find};
 
 use crate::support::{self, Project};
 
 /// What the cases have to know of an engine.
 pub(crate) struct Kind {
-    /// Its name in a spec.
-    engine: &'static str,
+    /// The keys of the service in a spec.
+    service: &'static str,
     /// Whether it is there.
     available: fn() -> bool,
-    /// A step that makes a database of one number, 1: its key, and what is in its file.
+    /// A step that makes a database of one number, 1, and what is in the file `seed` that it may read.
     seed: (&'static str, &'static str),
     /// A line of shell that prints the sum of all numbers, and fails without a database.
     read: &'static str,
@@ -41,22 +41,27 @@ pub(crate) struct Kind {
 struct Served {
     /// Its process, by the name that the kernel has for it.
     process: &'static str,
+    /// What its log says when it is ready.
+    ready: &'static str,
     /// The folder of its programs.
     programs: fn() -> PathBuf,
-    /// The programs that are asked for the version.
+    /// The programs that are asked for the version, where there are such.
     asked: &'static [&'static str],
     /// What they print for the first version of two, and for the second.
     printed: fn(u32) -> String,
 }
 
 const POSTGRES: Kind = Kind {
-    engine: "postgres",
+    service: "engine: postgres, database: app",
     available: support::postgres,
-    seed: ("sql", "CREATE TABLE t (x int); INSERT INTO t VALUES (1);"),
+    seed: (
+        "sql: seed",
+        "CREATE TABLE t (x int); INSERT INTO t VALUES (1);",
+    ),
     read: "psql -XAtc 'SELECT sum(x) FROM t'",
     write: "psql -XAqc 'INSERT INTO t VALUES (1)'",
     spoil: "kill_server",
-    spoilt: "Connection refused",
+    spoilt: "; the logs end with:",
     heart: ("global/pg_control", "PG_CONTROL_VERSION"),
     of_one_run: &[
         "postmaster.pid",
@@ -66,6 +71,7 @@ const POSTGRES: Kind = Kind {
     ],
     server: Some(Served {
         process: "postgres",
+        ready: "ready to accept connections",
         programs: || {
             let found = postgres_find::Places::of_this_host().find(None);
             found.expect("PostgreSQL").folder
@@ -80,9 +86,9 @@ const POSTGRES: Kind = Kind {
 };
 
 const SQLITE: Kind = Kind {
-    engine: "sqlite",
+    service: "engine: sqlite, database: app",
     available: support::userns,
-    seed: ("sql", "CREATE TABLE t (x int); INSERT INTO t VALUES (1);"),
+    seed: ("sql: seed", "CREATE TABLE t (x int); INSERT INTO t VALUES (1);"),
     read: "sqlite 'SELECT sum(x) FROM t'",
     write: "sqlite 'INSERT INTO t VALUES (1)'",
     // A transaction that is too large for the cache, and whose program dies.
@@ -96,17 +102,18 @@ const SQLITE: Kind = Kind {
 };
 
 const REDIS: Kind = Kind {
-    engine: "redis",
+    service: "engine: redis",
     available: support::redis,
-    seed: ("redis", "SET t 1"),
+    seed: ("redis: seed", "SET t 1"),
     read: "redis-cli -e get t",
     write: "redis-cli -e incr t > /dev/null",
     spoil: "kill_server",
-    spoilt: "Connection refused",
+    spoilt: "; the logs end with:",
     heart: ("dump.rdb", "Wrong signature trying to load DB from file"),
     of_one_run: &["temp-", ".pid", ".aof", ".sock"],
     server: Some(Served {
         process: "redis-server",
+        ready: "Ready to accept connections",
         programs: || {
             let found = redis_find::Places::of_this_host().find(None, None);
             found.expect("Redis").folder
@@ -116,6 +123,48 @@ const REDIS: Kind = Kind {
             format!("Redis server v=7.0.9{version} sha=0 malloc=libc bits=64 build=0")
         },
     }),
+};
+
+const MARIADB: Kind = Kind {
+    service: "engine: mariadb, database: app",
+    available: support::mariadb,
+    seed: (
+        "sql: seed",
+        "CREATE TABLE t (x int); INSERT INTO t VALUES (1);",
+    ),
+    read: "mariadb --no-defaults -uroot -Dapp -Ne 'SELECT sum(x) FROM t'",
+    write: "mariadb --no-defaults -uroot -Dapp -e 'INSERT INTO t VALUES (1)'",
+    spoil: "kill_server",
+    spoilt: "; the logs end with:",
+    heart: ("ibdata1", "ibdata1"),
+    of_one_run: &[".pid", "ib_buffer_pool", "ibtmp1", ".sock"],
+    server: Some(Served {
+        process: "mariadbd",
+        ready: "ready for connections",
+        programs: || {
+            let found =
+                mariadb_find::Places::of_this_host().find(mariadb_find::Product::MariaDb, None);
+            let server = found.expect("MariaDB").server;
+            server.parent().expect("a folder").to_owned()
+        },
+        asked: &["mariadbd"],
+        printed: |version| format!("mariadbd  Ver 10.11.9{version}-MariaDB for Linux on x86_64"),
+    }),
+};
+
+/// Redis as a server that nothing is known of but its command.
+const SERVICE: Kind = Kind {
+    service: "engine: service, ports: [6379], command: [redis-server, --dir, '{data}', --save, '3600 1000000']",
+    seed: ("run: { command: redis-cli -e set t 1, inputs: [] }", ""),
+    spoilt: "it was ended by signal 9",
+    server: Some(Served {
+        process: "redis-server",
+        ready: "Ready to accept connections",
+        programs: PathBuf::new,
+        asked: &[],
+        printed: |_| String::new(),
+    }),
+    ..REDIS
 };
 
 /// What lines of shell may use.
@@ -131,28 +180,22 @@ kill_server() {
 impl Kind {
     /// A project with this snapshot and no tests; `steps` follow the first.
     fn project(&self, steps: &str, more: &str) -> Project {
-        let (key, seed) = self.seed;
-        let database = if self.server.is_some() && key == "redis" {
-            "0"
-        } else {
-            "app"
-        };
+        let (step, seed) = self.seed;
+        let service = self.service;
         let spec = format!(
             "\
 version: 1
 snapshots:
   app:
-    engine: {}
-    database: {database}
+    services: {{ db: {{ {service} }} }}
     steps:
-      - {key}: seed.{key}
+      - {{ {step} }}
 {steps}
-{more}",
-            self.engine
+{more}"
         );
         let server = self.server.as_ref().map_or("", |server| server.process);
         Project::new(&spec)
-            .file(&format!("seed.{key}"), seed)
+            .file("seed", seed)
             .program(
                 "shell",
                 &format!("#!/bin/sh\nSERVER={server}\n{SHELL}\nset -e\neval \"$1\"\n"),
@@ -172,9 +215,9 @@ snapshots:
     }
 }
 
-/// A test of each case for each engine.
+/// A test of each case for each engine: those for all, and those for the words behind its name.
 macro_rules! conformance {
-    ($($name:ident: $kind:ident,)*) => { $(
+    ($($name:ident: $kind:ident $(, $more:ident)*;)*) => { $(
         mod $name {
             conformance! { @cases super::$kind;
                 copies::a_hundred_copies_at_once_see_nothing_of_each_other,
@@ -182,13 +225,22 @@ macro_rules! conformance {
                 copies::nothing_that_belongs_to_one_run_is_in_a_layer,
                 copies::what_a_stopped_server_left_starts_again,
                 faults::a_state_that_is_not_at_rest_is_refused,
-                faults::a_server_that_is_killed_fails_its_test_and_no_other,
                 faults::damaged_data_are_told_in_time_in_the_words_of_the_database,
-                versions::a_layer_of_another_version_is_not_found,
-                versions::a_snapshot_of_another_version_is_not_imported,
             }
+            $(conformance! { @$more super::$kind })*
         }
     )* };
+    (@served $kind:path) => {
+        conformance! { @cases $kind;
+            faults::a_server_that_is_killed_fails_its_test_and_no_other,
+        }
+    };
+    (@versioned $kind:path) => {
+        conformance! { @cases $kind;
+            versions::a_layer_of_another_version_is_not_found,
+            versions::a_snapshot_of_another_version_is_not_imported,
+        }
+    };
     (@cases $kind:path; $($file:ident::$case:ident,)*) => { $(
         #[test]
         fn $case() {
@@ -200,7 +252,9 @@ macro_rules! conformance {
 }
 
 conformance! {
-    postgres: POSTGRES,
-    sqlite: SQLITE,
-    redis: REDIS,
+    postgres: POSTGRES, served, versioned;
+    sqlite: SQLITE;
+    mariadb: MARIADB, served, versioned;
+    redis: REDIS, served, versioned;
+    service: SERVICE, served;
 }

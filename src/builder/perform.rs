@@ -247,7 +247,8 @@ impl Builder<'_> {
 }
 
 /// What clients say of a server that is gone or comes back: psql(1), libpq, mariadb(1), redis-cli.
-const LOST: [&str; 7] = [
+const LOST: [&str; 8] = [
+    "Can't connect to ",
     "connection to server was lost",
     "FATAL:  the database system is ",
     "Connection refused",

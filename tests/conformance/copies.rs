@@ -95,10 +95,7 @@ pub(super) fn what_a_stopped_server_left_starts_again(kind: &Kind) {
     project.run(&commit).code(0);
     let read = ["exec", "-s", "by-hand", "--", "./shell", "eval \"$READ\""];
     assert_eq!(project.run(&read).code(0).stdout, "2\n");
-    let run = project
-        .run(&["run", "--keep", "failed"])
-        .code(100)
-        .says("  it changed:\n");
+    let run = project.run(&["run", "--keep", "failed"]).code(100);
     let (_, id) = run
         .stderr
         .split_once("go in with: cowherd enter ")

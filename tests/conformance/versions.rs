@@ -11,20 +11,28 @@ fn with_version(project: Project, server: &Served, version: u32) -> Project {
     let printed = (server.printed)(version);
     let project = server.asked.iter().fold(project, |project, name| {
         let script = format!(
-            "#!/bin/sh\nif [ \"$1\" = --version ]; then echo '{printed}'; exit; fi\nexec {}/{name} \"$@\"\n",
+            "#!/bin/sh\ncase \" $* \" in *' --version '*) echo '{printed}'; exit ;; esac\nexec {}/{name} \"$@\"\n",
             real.display()
         );
         project.program(&format!("bin/{name}"), &script)
     });
-    let bin = project.folder().join("bin");
-    for program in std::fs::read_dir(&real).expect("programs").flatten() {
-        let link = bin.join(program.file_name());
-        let name = program.file_name();
-        let beside = ["psql", "initdb", "redis-cli"]
-            .iter()
-            .any(|known| name == *known);
-        if beside && !link.exists() {
-            symlink(program.path(), link).expect("a link");
+    // What the programs of an installation look for beside themselves.
+    let beside = [
+        "psql",
+        "initdb",
+        "redis-cli",
+        "my_print_defaults",
+        "resolveip",
+    ];
+    let share = real.parent().expect("an installation").join("share");
+    let own = project.folder().join("bin");
+    let places = [(share, "share".to_owned()), (own, "sbin".to_owned())].into_iter();
+    let bins = [real.clone(), real.with_file_name("bin")].into_iter();
+    let programs = bins.flat_map(|bin| beside.map(|name| (bin.join(name), format!("bin/{name}"))));
+    for (from, to) in places.chain(programs) {
+        let to = project.folder().join(to);
+        if from.exists() && !to.exists() {
+            symlink(from, to).expect("a link");
         }
     }
     project
@@ -36,14 +44,14 @@ fn first(kind: &Kind, server: &Served) -> Project {
     let spec = project.read("cowherd.yaml");
     let bin = project.folder().join("bin");
     let spec = spec.replace(
-        "    steps:",
-        &format!("    bin_dir: {}\n    steps:", bin.display()),
+        kind.service,
+        &format!("{}, bin_dir: {}", kind.service, bin.display()),
     );
     project.file("cowherd.yaml", spec)
 }
 
 pub(super) fn a_layer_of_another_version_is_not_found(kind: &Kind) {
-    let Some(server) = &kind.server else { return };
+    let server = kind.server.as_ref().expect("a server");
     let project = first(kind, server);
     project.run(&["build"]).code(0);
     let built = project.count("keys");
@@ -58,7 +66,7 @@ pub(super) fn a_layer_of_another_version_is_not_found(kind: &Kind) {
 }
 
 pub(super) fn a_snapshot_of_another_version_is_not_imported(kind: &Kind) {
-    let Some(server) = &kind.server else { return };
+    let server = kind.server.as_ref().expect("a server");
     let project = first(kind, server);
     project.run(&["export", "app", "app.tar"]).code(0);
     // What is here is of another version than what it was built with.
