@@ -154,7 +154,9 @@ const MARIADB: Kind = Kind {
 
 /// Redis as a server that nothing is known of but its command.
 const SERVICE: Kind = Kind {
-    service: "engine: service, ports: [6379], command: [redis-server, --dir, '{data}', --save, '3600 1000000']",
+    // It takes connections before it has read its dump, and ends when it can't.
+    service: "engine: service, ports: [6379], healthcheck: { log: Ready to accept connections }, \
+              command: [redis-server, --dir, '{data}', --save, '3600 1000000']",
     seed: ("run: { command: redis-cli -e set t 1, inputs: [] }", ""),
     spoilt: "it was ended by signal 9",
     server: Some(Served {
