@@ -166,7 +166,7 @@ impl Builder<'_> {
                     // What the server can't do, or that it is gone, is for its log to explain.
                     Err(said @ (EngineError::Command { .. } | EngineError::Gone { .. })) => {
                         Err(StepError::Lost {
-                            log: container.logs(),
+                            log: container.last_logs(),
                             said: Box::new(said),
                         })
                     }
@@ -193,7 +193,7 @@ impl Builder<'_> {
                     false => Err(said.into()),
                     // What became of the server is for its log to say.
                     true => Err(StepError::Lost {
-                        log: container.logs(),
+                        log: container.last_logs(),
                         said: Box::new(said),
                     }),
                 }

@@ -2,7 +2,7 @@
 //! those at once that don't.
 
 use std::os::fd::BorrowedFd;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::check::Due;
 use super::service::LiveService;
@@ -215,6 +215,18 @@ impl Container {
             text += &format!("{}:\n{last_words}\n", service.name);
         }
         text
+    }
+
+    /// The same of services one of which somebody has lost: it may still be writing why.
+    pub fn last_logs(&mut self) -> String {
+        let deadline = Instant::now() + Duration::from_secs(1);
+        while self.services.iter().all(|service| service.log().is_some()) {
+            match self.next(Some(deadline), None) {
+                Ok(Woken::Log | Woken::Exited(..)) => {}
+                Ok(Woken::Deadline | Woken::Stopped) | Err(_) => break,
+            }
+        }
+        self.logs()
     }
 }
 
