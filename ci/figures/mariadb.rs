@@ -97,9 +97,9 @@ impl<'f> Shop<'f> {
         })
     }
 
-    /// A server with the arguments of a container's, on a copy of its own.
-    fn copy(&self, name: &str) -> anyhow::Result<PathBuf> {
-        let copy = self.memory.path().join(name);
+    /// A copy of the data folder.
+    fn copy(&self, folder: &Path, name: &str) -> anyhow::Result<PathBuf> {
+        let copy = folder.join(name);
         bare::copy(self.fixture, &self.memory.path().join("pristine"), &copy)?;
         Ok(copy)
     }
@@ -109,7 +109,8 @@ impl<'f> Shop<'f> {
         let [mut bare, mut ours, mut gone, mut copied] = [const { Samples(Vec::new()) }; 4];
         let mut files = Vec::new();
         for round in 0..=self.fixture.rounds(100) {
-            let copy = self.copy("copy")?;
+            // Beside the layers: in /dev/shm MariaDB maps its log, which it does nowhere else.
+            let copy = self.copy(&self.fixture.dir, "mariadb-copy")?;
             let begun = Instant::now();
             let server = Bare::start(self, &copy, &[])?;
             server.ask("shop")?;
@@ -190,7 +191,7 @@ impl<'f> Shop<'f> {
         } else {
             (3, 100)
         };
-        let copy = self.copy("shared")?;
+        let copy = self.copy(self.memory.path(), "shared")?;
         let shared = Bare::start(self, &copy, &["--innodb-buffer-pool-size=512M"])?;
         let mut ways = [const { Samples(Vec::new()) }; 3].map(|rates| JOBS.map(|_| rates.clone()));
         for _ in 0..blocks {
@@ -260,7 +261,8 @@ impl<'f> Shop<'f> {
 
     fn copied(&self, number: usize) -> anyhow::Result<()> {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
-        let copy = self.copy(&format!("copy-{}", NEXT.fetch_add(1, Ordering::Relaxed)))?;
+        let name = format!("copy-{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        let copy = self.copy(self.memory.path(), &name)?;
         let server = Bare::start(self, &copy, &[])?;
         self.run(
             &server.socket,
@@ -315,7 +317,8 @@ impl Bare {
     fn start(shop: &Shop<'_>, data: &Path, settings: &[&str]) -> anyhow::Result<Self> {
         let engine = &shop.state.services[0];
         let server = engine.server(false).context("the engine has a server")?;
-        let socket = data.with_extension("sock");
+        // In a folder that is the server's own.
+        let socket = data.join(SOCKET);
         let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
         let own = ["--datadir=", "--socket=", "--port="];
         let arguments = server.exec.args.iter().filter(|argument| {
