@@ -1,15 +1,11 @@
 //! What a script of the `mariadb` client is about, found by reading it: the client itself runs it.
 
-use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use crate::migrate::listener::{Listener, Statement, Word};
-use crate::migrate::script::{Dialect, Include, Includes};
-use crate::migrate::tee::listen;
-
-/// How deep `source` may nest.
-const DEPTH: usize = 16;
+use super::script_facts::{Notes, read};
+use crate::migrate::listener::{Statement, Word};
+use crate::migrate::script::Dialect;
 
 /// What a script, with all that it includes, does beyond plain statements.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -29,9 +25,7 @@ pub struct Facts {
 /// # Errors
 /// When the script can't be read, or is no text; an included file of this kind is passed over.
 pub fn facts(path: &Path, folder: &Path) -> io::Result<Facts> {
-    let mut reader = Reader::of(path, folder);
-    reader.read(path)?;
-    Ok(reader.facts)
+    read(&NOTES, None, path, folder)
 }
 
 /// As [`facts`], of a text that is run in place of the file at `path`.
@@ -39,81 +33,35 @@ pub fn facts(path: &Path, folder: &Path) -> io::Result<Facts> {
 /// # Errors
 /// As [`facts`].
 pub fn facts_of(text: &str, path: &Path, folder: &Path) -> io::Result<Facts> {
-    let mut reader = Reader::of(path, folder);
-    reader.listen(text.as_bytes())?;
-    Ok(reader.facts)
+    read(&NOTES, Some(text), path, folder)
 }
 
-struct Reader<'a> {
-    facts: Facts,
-    folder: &'a Path,
-    /// The file that is being read, last, and those that include it.
-    open: Vec<PathBuf>,
-    seen: Vec<PathBuf>,
-}
+const NOTES: Notes<Facts> = Notes {
+    dialect: Dialect::Mysql,
+    statement,
+    command: |_, _| {},
+    include: |facts| facts.includes = true,
+};
 
-impl<'a> Reader<'a> {
-    fn of(path: &Path, folder: &'a Path) -> Self {
-        Self {
-            facts: Facts::default(),
-            folder,
-            open: vec![path.to_owned()],
-            seen: Vec::new(),
-        }
-    }
-
-    fn read(&mut self, path: &Path) -> io::Result<()> {
-        self.listen(File::open(path)?)
-    }
-
-    fn listen(&mut self, text: impl io::Read) -> io::Result<()> {
-        let includes = Includes::new(Dialect::Mysql, self);
-        let read = listen(text, Dialect::Mysql, includes)?;
-        read.map(drop)
-            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
-    }
-}
-
-impl Listener for &mut Reader<'_> {
-    fn statement(&mut self, statement: &Statement<'_>) {
-        let words = statement.words;
-        let is = |at: usize, words_of: &[&str]| {
-            words
-                .get(at)
-                .is_some_and(|word| words_of.iter().any(|upper| word.is(upper)))
-        };
-        let schema = ["DATABASE", "SCHEMA"];
-        let name = |at: usize| words.get(at).and_then(identifier);
-        let facts = &mut self.facts;
-        if is(0, &["USE"]) {
-            facts.uses.extend(name(1));
-        } else if is(0, &["CREATE"]) && is(1, &["OR"]) && is(3, &schema) {
-            // CREATE OR REPLACE DATABASE is a DROP as well.
-            facts.creates.extend(name(4));
-            facts.drops.extend(name(4));
-        } else if is(0, &["CREATE"]) && is(1, &schema) && !is(2, &["IF"]) {
-            facts.creates.extend(name(2));
-        } else if is(0, &["DROP"]) && is(1, &schema) {
-            facts.drops.extend(name(if is(2, &["IF"]) { 4 } else { 2 }));
-        }
-    }
-
-    fn include(&mut self, include: Include) {
-        if !include.script {
-            return;
-        }
-        self.facts.includes = true;
-        let script = self.open.last().map_or(self.folder, PathBuf::as_path);
-        let Some(path) = include.resolve(script, self.folder) else {
-            return;
-        };
-        if !self.seen.contains(&path) && self.open.len() <= DEPTH {
-            self.seen.push(path.clone());
-            self.open.push(path.clone());
-            // The client says so when it can't be read.
-            let _ = self.read(&path);
-            self.open.pop();
-        }
+fn statement(facts: &mut Facts, statement: &Statement<'_>) {
+    let words = statement.words;
+    let is = |at: usize, words_of: &[&str]| {
+        words
+            .get(at)
+            .is_some_and(|word| words_of.iter().any(|upper| word.is(upper)))
+    };
+    let schema = ["DATABASE", "SCHEMA"];
+    let name = |at: usize| words.get(at).and_then(identifier);
+    if is(0, &["USE"]) {
+        facts.uses.extend(name(1));
+    } else if is(0, &["CREATE"]) && is(1, &["OR"]) && is(3, &schema) {
+        // CREATE OR REPLACE DATABASE is a DROP as well.
+        facts.creates.extend(name(4));
+        facts.drops.extend(name(4));
+    } else if is(0, &["CREATE"]) && is(1, &schema) && !is(2, &["IF"]) {
+        facts.creates.extend(name(2));
+    } else if is(0, &["DROP"]) && is(1, &schema) {
+        facts.drops.extend(name(if is(2, &["IF"]) { 4 } else { 2 }));
     }
 }
 

@@ -75,6 +75,7 @@ pub mod redis_keys;
 mod redis_rdb;
 pub mod redis_resp;
 mod redis_script;
+mod script_facts;
 mod server;
 mod service;
 mod service_find;

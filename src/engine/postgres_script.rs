@@ -1,16 +1,12 @@
 //! What a `psql` script is about, found by reading it: `psql` itself runs it.
 
-use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use crate::migrate::listener::{Listener, Statement, Word};
+use super::script_facts::{Notes, read};
+use crate::migrate::listener::{Statement, Word};
 use crate::migrate::psql::{self, Argument};
-use crate::migrate::script::{Dialect, Include, Includes};
-use crate::migrate::tee::listen;
-
-/// How deep `\i` may nest.
-const DEPTH: usize = 16;
+use crate::migrate::script::Dialect;
 
 /// What `REINDEX` takes whole, table after table, each in a transaction of its own.
 const WHOLE: [&str; 3] = ["DATABASE", "SYSTEM", "SCHEMA"];
@@ -33,9 +29,7 @@ pub struct Facts {
 /// # Errors
 /// When the script can't be read, or is no text; an included file of this kind is passed over.
 pub fn facts(path: &Path, folder: &Path) -> io::Result<Facts> {
-    let mut reader = Reader::of(path, folder);
-    reader.read(path)?;
-    Ok(reader.facts)
+    read(&NOTES, None, path, folder)
 }
 
 /// As [`facts`], of a text that is run in place of the file at `path`.
@@ -43,95 +37,52 @@ pub fn facts(path: &Path, folder: &Path) -> io::Result<Facts> {
 /// # Errors
 /// As [`facts`].
 pub fn facts_of(text: &str, path: &Path, folder: &Path) -> io::Result<Facts> {
-    let mut reader = Reader::of(path, folder);
-    reader.listen(text.as_bytes())?;
-    Ok(reader.facts)
+    read(&NOTES, Some(text), path, folder)
 }
 
-struct Reader<'a> {
-    facts: Facts,
-    folder: &'a Path,
-    /// The file that is being read, last, and those that include it.
-    open: Vec<PathBuf>,
-    seen: Vec<PathBuf>,
+const NOTES: Notes<Facts> = Notes {
+    dialect: Dialect::Postgres,
+    statement,
+    command,
+    include: |_| {},
+};
+
+fn statement(facts: &mut Facts, statement: &Statement<'_>) {
+    let words: Vec<&str> = statement
+        .words
+        .iter()
+        .map(|word| match word {
+            Word::Bare(upper) => upper.as_str(),
+            // A quoted name is no keyword.
+            Word::Name(_) | Word::Text(_) => "",
+        })
+        .collect();
+    let name = |index: usize| statement.words.get(index).and_then(identifier);
+    match words.as_slice() {
+        ["CREATE", "DATABASE", ..] => facts.creates.extend(name(2)),
+        ["DROP", "DATABASE", "IF", "EXISTS", ..] => facts.drops.extend(name(4)),
+        ["DROP", "DATABASE", ..] => facts.drops.extend(name(2)),
+        [
+            "BEGIN" | "COMMIT" | "END" | "ROLLBACK" | "ABORT" | "VACUUM",
+            ..,
+        ]
+        | ["START" | "PREPARE", "TRANSACTION", ..]
+        | ["CLUSTER"]
+        | ["ALTER", "SYSTEM", ..]
+        | ["CREATE" | "DROP", "TABLESPACE" | "SUBSCRIPTION", ..]
+        | ["DISCARD", "ALL"] => {}
+        ["REINDEX", rest @ ..] if rest.iter().any(|word| WHOLE.contains(word)) => {}
+        ["CREATE" | "DROP" | "ALTER" | "REINDEX", rest @ ..] if rest.contains(&"CONCURRENTLY") => {}
+        _ => return,
+    }
+    facts.own_transactions = true;
 }
 
-impl<'a> Reader<'a> {
-    fn of(path: &Path, folder: &'a Path) -> Self {
-        Self {
-            facts: Facts::default(),
-            folder,
-            open: vec![path.to_owned()],
-            seen: Vec::new(),
-        }
-    }
-
-    fn read(&mut self, path: &Path) -> io::Result<()> {
-        self.listen(File::open(path)?)
-    }
-
-    fn listen(&mut self, text: impl io::Read) -> io::Result<()> {
-        let includes = Includes::new(Dialect::Postgres, self);
-        let read = listen(text, Dialect::Postgres, includes)?;
-        read.map(drop)
-            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
-    }
-}
-
-impl Listener for &mut Reader<'_> {
-    fn statement(&mut self, statement: &Statement<'_>) {
-        let words: Vec<&str> = statement
-            .words
-            .iter()
-            .map(|word| match word {
-                Word::Bare(upper) => upper.as_str(),
-                // A quoted name is no keyword.
-                Word::Name(_) | Word::Text(_) => "",
-            })
-            .collect();
-        let name = |index: usize| statement.words.get(index).and_then(identifier);
-        let facts = &mut self.facts;
-        match words.as_slice() {
-            ["CREATE", "DATABASE", ..] => facts.creates.extend(name(2)),
-            ["DROP", "DATABASE", "IF", "EXISTS", ..] => facts.drops.extend(name(4)),
-            ["DROP", "DATABASE", ..] => facts.drops.extend(name(2)),
-            [
-                "BEGIN" | "COMMIT" | "END" | "ROLLBACK" | "ABORT" | "VACUUM",
-                ..,
-            ]
-            | ["START" | "PREPARE", "TRANSACTION", ..]
-            | ["CLUSTER"]
-            | ["ALTER", "SYSTEM", ..]
-            | ["CREATE" | "DROP", "TABLESPACE" | "SUBSCRIPTION", ..]
-            | ["DISCARD", "ALL"] => {}
-            ["REINDEX", rest @ ..] if rest.iter().any(|word| WHOLE.contains(word)) => {}
-            ["CREATE" | "DROP" | "ALTER" | "REINDEX", rest @ ..]
-                if rest.contains(&"CONCURRENTLY") => {}
-            _ => return,
-        }
+fn command(facts: &mut Facts, text: &[u8]) {
+    let (name, mut rest) = psql::split(text);
+    if matches!(name, b"c" | b"connect") {
         facts.own_transactions = true;
-    }
-
-    fn command(&mut self, text: &[u8], _line: usize) {
-        let (name, mut rest) = psql::split(text);
-        if matches!(name, b"c" | b"connect") {
-            self.facts.own_transactions = true;
-            self.facts.connects.extend(target(&mut rest));
-        }
-    }
-
-    fn include(&mut self, include: Include) {
-        let script = self.open.last().map_or(self.folder, PathBuf::as_path);
-        let Some(path) = include.resolve(script, self.folder) else {
-            return;
-        };
-        if include.script && !self.seen.contains(&path) && self.open.len() <= DEPTH {
-            self.seen.push(path.clone());
-            self.open.push(path.clone());
-            // One that is missing may stand behind an \if; psql says so when it is not.
-            let _ = self.read(&path);
-            self.open.pop();
-        }
+        facts.connects.extend(target(&mut rest));
     }
 }
 
