@@ -1,5 +1,6 @@
 //! Programs in a container that must succeed.
 
+use std::fs::File;
 use std::io::{Read, Seek};
 use std::os::fd::BorrowedFd;
 
@@ -23,11 +24,36 @@ impl Container {
             Some(bytes) => memory_file(bytes).map_err(ContainerError::Writable)?,
             None => null()?,
         };
+        let program = self.spawn_keeping_end(command, &input)?;
+        self.succeed(what, program, stop)
+    }
+
+    /// Starts a program that reads `input`, and of whose output the end is kept.
+    fn spawn_keeping_end(
+        &mut self,
+        command: &Command,
+        input: &File,
+    ) -> Result<Slot, ContainerError> {
         let pipe = pipe(self.owner).map_err(ContainerError::Output)?;
-        let program = self.spawn(command, [&input, &pipe.1, &pipe.1])?;
+        let program = self.spawn(command, [input, &pipe.1, &pipe.1])?;
         let keep = Keep::End(Tail::default());
         self.printed.push(Printed::new(program, pipe, keep));
-        self.succeed(what, program, stop)
+        Ok(program)
+    }
+
+    /// Starts a program that belongs to a service, which `called` names.
+    pub(super) fn spawn_for_service(
+        &mut self,
+        called: String,
+        command: &Command,
+    ) -> Result<Slot, ContainerError> {
+        match self.spawn_keeping_end(command, &null()?) {
+            Err(ContainerError::Sandbox(source)) => Err(ContainerError::Start {
+                service: called,
+                source,
+            }),
+            spawned => spawned,
+        }
     }
 
     /// Runs a program that must succeed, and returns what it wrote to its standard output.

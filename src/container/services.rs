@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::check::Due;
 use super::service::LiveService;
-use super::stdio::{Keep, Printed, Tail, null, pipe};
+use super::stdio::{Printed, null, pipe};
 use super::{Container, ContainerError, Services, Woken, command_of, error};
 use crate::engine::{Engine, Ready, Server};
 use crate::sandbox::{Exit, Slot};
@@ -120,34 +120,25 @@ impl Container {
 
     /// Asks every service that is to be asked now.
     fn ask(&mut self) -> Result<(), ContainerError> {
-        let Some(inlet) = &self.inlet else {
-            return Ok(());
-        };
-        for service in &mut self.services {
-            let name = &service.name;
-            let Some(asking) = &mut service.asking else {
+        for at in 0..self.services.len() {
+            let service = &mut self.services[at];
+            let (Some(inlet), Some(asking)) = (&self.inlet, &mut service.asking) else {
                 continue;
             };
-            match asking.go_on(inlet) {
-                Due::Nothing => {}
+            let command = match asking.go_on(inlet) {
+                Due::Nothing => continue,
                 Due::Kill(slot) => {
                     self.printed.retain(|printed| printed.program != slot);
                     let killed = self.running.signal(slot, SIGKILL);
                     killed.map_err(ContainerError::Sandbox)?;
+                    continue;
                 }
-                Due::Start(exec) => {
-                    let pipe = pipe(self.owner).map_err(ContainerError::Output)?;
-                    let started = self
-                        .running
-                        .spawn(&command_of(exec), [&null()?, &pipe.1, &pipe.1]);
-                    let slot = started.map_err(|source| ContainerError::Start {
-                        service: format!("the check of {name}"),
-                        source,
-                    })?;
-                    let keep = Keep::End(Tail::default());
-                    self.printed.push(Printed::new(slot, pipe, keep));
-                    asking.runs(slot);
-                }
+                Due::Start(exec) => command_of(exec),
+            };
+            let called = format!("the check of {}", service.name);
+            let slot = self.spawn_for_service(called, &command)?;
+            if let Some(asking) = &mut self.services[at].asking {
+                asking.runs(slot);
             }
         }
         Ok(())

@@ -6,7 +6,6 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::services::take_printed;
-use super::stdio::{Keep, Printed, Tail, null, pipe};
 use super::{Container, ContainerError, Woken, command_of, error};
 use crate::sandbox::{Exit, Slot};
 
@@ -104,18 +103,8 @@ impl Container {
             let told = self.running.signal(slot, way.signal);
             return told.map(|()| until).map_err(ContainerError::Sandbox);
         };
-        let name = format!("the stop of {}", service.name);
-        let pipe = pipe(self.owner).map_err(ContainerError::Output)?;
-        let started = self
-            .running
-            .spawn(&command_of(exec), [&null()?, &pipe.1, &pipe.1]);
-        let program = started.map_err(|source| ContainerError::Start {
-            service: name,
-            source,
-        })?;
-        let keep = Keep::End(Tail::default());
-        self.printed.push(Printed::new(program, pipe, keep));
-        stopping.command = Some(program);
+        let called = format!("the stop of {}", service.name);
+        stopping.command = Some(self.spawn_for_service(called, &command_of(exec))?);
         Ok(until)
     }
 
