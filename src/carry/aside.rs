@@ -20,7 +20,8 @@ pub(super) struct Aside {
 }
 
 enum Piece {
-    Bytes(Vec<u8>),
+    /// As many bytes as it says of what is there.
+    Bytes(Vec<u8>, usize),
     End(PathBuf),
 }
 
@@ -32,8 +33,8 @@ impl Aside {
             let (mut hashed, mut hasher) = (Hashed::new(), Hasher::default());
             for piece in from {
                 match piece {
-                    Piece::Bytes(bytes) => {
-                        hasher.update(&bytes);
+                    Piece::Bytes(bytes, length) => {
+                        hasher.update(&bytes[..length]);
                         // One too many is let go.
                         let _ = emptied.try_send(bytes);
                     }
@@ -58,10 +59,10 @@ impl Aside {
         piece
     }
 
-    /// Takes the next piece of the file.
-    pub(super) fn take(&self, piece: Vec<u8>) {
+    /// Takes the next piece of the file: the first `length` bytes. What is cut off would have to be zeroed again.
+    pub(super) fn take(&self, piece: Vec<u8>, length: usize) {
         // It listens for as long as somebody can send.
-        let _ = self.pieces.send(Piece::Bytes(piece));
+        let _ = self.pieces.send(Piece::Bytes(piece, length));
     }
 
     /// The file is whole, and called so.

@@ -278,9 +278,8 @@ impl Staging<'_> {
             if read == 0 {
                 return Err(Refusal::Tar(io::ErrorKind::UnexpectedEof.into()).into());
             }
-            piece.truncate(read);
-            io::Write::write_all(&mut file, &piece).on("write", target)?;
-            self.hashes.take(piece);
+            io::Write::write_all(&mut file, &piece[..read]).on("write", target)?;
+            self.hashes.take(piece, read);
             left -= read as u64;
             fresh += read as u64;
             if fresh >= STRETCH {

@@ -6,10 +6,11 @@ use std::time::Duration;
 use super::mariadb_explain::{FILLED, explain, message};
 use super::mariadb_find::{Places, Product, Programs};
 use super::mariadb_freeze::FREEZE;
-use super::mariadb_script::{Facts, facts, facts_of};
+use super::mariadb_script::{NOTES, facts};
 use super::mariadb_seal::{prove_clean, strip};
 use super::mariadb_settings::{PID_FILE, Settings};
 use super::mariadb_warm::converse;
+use super::script_facts::read_script;
 use super::{
     Action, Address, Base, Endpoint, Engine, EngineError, Exec, Place, Ready, ScriptFile, Server,
     Shutdown,
@@ -189,7 +190,7 @@ impl Engine for MariaDb {
     /// Statements that define something commit what stands before them, in every transaction
     /// (documentation, "SQL Statements That Cause an Implicit Commit"): none is put around a script.
     fn script(&self, script: &ScriptFile) -> Result<Vec<Action>, EngineError> {
-        let facts = read_facts(script)?;
+        let facts = read_script(&NOTES, script)?;
         let ours = Some(self.database.as_str());
         let any = |names: &[String]| names.iter().any(|name| self.is_ours(name));
         let mut actions = Vec::new();
@@ -224,7 +225,7 @@ impl Engine for MariaDb {
     }
 
     fn remark(&self, script: &ScriptFile) -> Option<String> {
-        let facts = read_facts(script).ok()?;
+        let facts = read_script(&NOTES, script).ok()?;
         let (name, ours) = (&script.name, &self.database);
         if facts.uses.iter().any(|name| self.is_ours(name)) {
             return None;
@@ -341,14 +342,6 @@ fn still_empty() -> String {
          OR EXISTS (SELECT 1 FROM information_schema.routines WHERE routine_schema = DATABASE()); \
          SET @say = IF(@filled, 'SELECT `{FILLED}`', 'DO 0'); PREPARE say FROM @say; EXECUTE say"
     )
-}
-
-fn read_facts(script: &ScriptFile) -> Result<Facts, EngineError> {
-    if let Some(text) = &script.text {
-        return facts_of(text, &script.host, &script.folder)
-            .map_err(|e| EngineError::file("read", &script.host, e));
-    }
-    facts(&script.host, &script.folder).map_err(|e| EngineError::file("read", &script.host, e))
 }
 
 fn identifier(name: &str) -> String {

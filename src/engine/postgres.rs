@@ -8,10 +8,11 @@ use super::postgres_explain::{explain, message};
 use super::postgres_find::{Places, Programs};
 use super::postgres_freeze::{FREEZING, freeze};
 use super::postgres_machine::machine;
-use super::postgres_script::{Facts, facts, facts_of};
+use super::postgres_script::NOTES;
 use super::postgres_seal::{prove_clean, strip};
 use super::postgres_settings::{BUILDING, FAST, Locale, Settings, initdb_args, refuse};
 use super::postgres_warm::converse;
+use super::script_facts::read_script;
 use super::{
     Action, Address, Base, Endpoint, Engine, EngineError, Exec, Place, Ready, ScriptFile, Server,
     Shutdown,
@@ -246,7 +247,7 @@ impl Engine for Postgres {
     }
 
     fn script(&self, script: &ScriptFile) -> Result<Vec<Action>, EngineError> {
-        let facts = read_facts(script)?;
+        let facts = read_script(&NOTES, script)?;
         let creates = facts.creates.contains(&self.database);
         let drops = facts.drops.contains(&self.database);
         let mut actions = Vec::new();
@@ -285,7 +286,7 @@ impl Engine for Postgres {
     }
 
     fn remark(&self, script: &ScriptFile) -> Option<String> {
-        let facts = read_facts(script).ok()?;
+        let facts = read_script(&NOTES, script).ok()?;
         let (name, ours) = (&script.name, &self.database);
         if facts.connects.contains(ours) {
             return None;
@@ -378,14 +379,6 @@ IF EXISTS (SELECT FROM pg_class WHERE relnamespace NOT IN
   (SELECT oid FROM pg_namespace WHERE nspname ~ '^pg_' OR nspname = 'information_schema'))
 THEN RAISE EXCEPTION 'this script creates the database anew, and earlier steps have filled it';
 END IF; END$$";
-
-fn read_facts(script: &ScriptFile) -> Result<Facts, EngineError> {
-    if let Some(text) = &script.text {
-        return facts_of(text, &script.host, &script.folder)
-            .map_err(|e| EngineError::file("read", &script.host, e));
-    }
-    facts(&script.host, &script.folder).map_err(|e| EngineError::file("read", &script.host, e))
-}
 
 fn identifier(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))

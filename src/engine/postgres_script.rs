@@ -32,15 +32,7 @@ pub fn facts(path: &Path, folder: &Path) -> io::Result<Facts> {
     read(&NOTES, None, path, folder)
 }
 
-/// As [`facts`], of a text that is run in place of the file at `path`.
-///
-/// # Errors
-/// As [`facts`].
-pub fn facts_of(text: &str, path: &Path, folder: &Path) -> io::Result<Facts> {
-    read(&NOTES, Some(text), path, folder)
-}
-
-const NOTES: Notes<Facts> = Notes {
+pub(super) const NOTES: Notes<Facts> = Notes {
     dialect: Dialect::Postgres,
     statement,
     command,

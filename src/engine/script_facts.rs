@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::{EngineError, ScriptFile};
 use crate::migrate::listener::{Listener, Statement};
 use crate::migrate::script::{Dialect, Include, Includes};
 use crate::migrate::tee::listen;
@@ -43,6 +44,18 @@ pub(super) fn read<F: Default>(
         None => reader.listen(File::open(path)?)?,
     }
     Ok(reader.facts)
+}
+
+/// As [`read`], of a script as it is run.
+///
+/// # Errors
+/// As [`read`].
+pub(super) fn read_script<F: Default>(
+    notes: &Notes<F>,
+    script: &ScriptFile,
+) -> Result<F, EngineError> {
+    read(notes, script.text.as_deref(), &script.host, &script.folder)
+        .map_err(|e| EngineError::file("read", &script.host, e))
 }
 
 struct Reader<'a, F> {
