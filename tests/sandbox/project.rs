@@ -329,8 +329,12 @@ fn file_systems_mounted_below_a_project() {
                 fs::write(target.join("kept"), "kept\n").expect("a file");
                 target
             };
+            // A table of mounts that was read before is not believed afterwards.
+            let look = || drop(with_project(&folder, true));
+            look();
             let open = mount("an open one");
             let closed = mount("closed");
+            look();
             let flags = MsFlags::MS_REMOUNT | MsFlags::MS_BIND | MsFlags::MS_RDONLY;
             nix::mount::mount(none, &closed, none, flags, none).expect("a read-only mount");
             let nested = mount("an open one/nested");
