@@ -129,6 +129,7 @@ impl Part {
         };
         let (verb, rest) = step.split_once(' ')?;
         Some(match (verb, rest) {
+            ("begin" | "create", "a network namespace") => Self::Namespaces,
             ("write", _) if rest.starts_with("/proc/self/") => Self::Namespaces,
             ("enter", "the container's cgroup") | ("close" | "reset" | "take", _) => {
                 Self::Namespaces

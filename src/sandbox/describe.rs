@@ -220,17 +220,18 @@ impl Sandbox {
         ops.push(Op::Defaults);
         let mut namespaces = CloneFlags::CLONE_NEWNS
             | CloneFlags::CLONE_NEWPID
-            | CloneFlags::CLONE_NEWNET
             | CloneFlags::CLONE_NEWIPC
             | CloneFlags::CLONE_NEWUTS;
         if !self.identity.is_root() {
             namespaces |= CloneFlags::CLONE_NEWUSER;
             ops.identity_map(uid, gid)?;
         }
+        ops.push(Op::BeginNetwork);
         self.mounts(&mut ops, owners.filter(|_| map.is_some()))?;
         if map.is_some() {
             ops.push(Op::CloseMap);
         }
+        ops.push(Op::EnterNetwork);
         ops.push(Op::LoopbackUp);
         if self.low_ports {
             ops.write(

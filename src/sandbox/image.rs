@@ -17,9 +17,30 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
 use super::sys;
+
+/// Turns the offsets of an image that lies at `base` into addresses.
+pub(super) fn relocate(words: &mut [usize], base: usize) -> Result<(), Errno> {
+    let length = size_of_val(words);
+    // The last byte ends the last string, so every string inside ends inside.
+    let last = words
+        .last()
+        .map_or(1, |word| word.to_ne_bytes()[size_of::<usize>() - 1]);
+    let sum = |sum: usize, count: &usize| sum.checked_add(*count);
+    let count = words[..4].iter().try_fold(0, sum).ok_or(Errno::EINVAL)?;
+    let pointers = words[sys::IMAGE_HEAD..].get_mut(..count);
+    for pointer in pointers.filter(|_| last == 0).ok_or(Errno::EINVAL)? {
+        match *pointer {
+            0 => {}
+            offset if offset < length => *pointer = base + offset,
+            _ => return Err(Errno::EINVAL),
+        }
+    }
+    Ok(())
+}
 
 /// A program to run in a container, as `std::process::Command` describes one on the host.
 ///

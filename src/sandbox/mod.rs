@@ -4,15 +4,16 @@
 //! # Life of a container
 //!
 //! 1. [`Sandbox`] is described, then compiled to a [`Program`]: every string a `CString`.
-//! 2. `clone` takes all namespace flags at once. The child walks the program; when a step fails it
-//!    sends its number and the errno, and the parent turns them into words.
+//! 2. `clone` takes all namespace flags at once, but for the network's, which is made beside the steps that follow.
+//!    The child walks the program; when a step fails it sends its number and the errno, and the parent turns them
+//!    into words.
 //! 3. The child stays as *init*, PID 1 of the container: it starts programs on request, reaps
 //!    orphans, forwards signals and watches its lifeline ([`Running`] holds the other end).
 //! 4. When [`Running`] is dropped, or its process dies however it may, init ends, and the kernel
 //!    kills every process of the PID namespace and drops its mounts, network and IPC objects.
 //!
 //! Architecture invariant: after `clone` the child allocates nothing, takes no lock and never
-//! returns into code that does. What it runs is in `init.rs`, `program.rs` and `sys.rs` alone.
+//! returns into code that does. What it runs is in `init.rs`, `program.rs`, `rights.rs` and `sys.rs` alone.
 
 pub mod cgroup;
 mod describe;
@@ -28,6 +29,7 @@ mod mounted;
 mod ops;
 mod owners;
 mod program;
+mod rights;
 mod running;
 mod sys;
 mod terminal;

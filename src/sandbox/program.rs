@@ -8,17 +8,18 @@ use std::os::unix::ffi::OsStrExt;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::mount::{MsFlags, mount};
-use nix::sched::CloneFlags;
+use nix::sched::{CloneFlags, setns};
 use nix::sys::prctl;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::stat::{Mode, umask};
+use nix::sys::wait::waitpid;
 use nix::unistd;
 
 use rustix::fs::CWD;
 use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
 
 use super::init::CONTROL;
-use super::sys;
+use super::{rights, sys};
 
 /// `MOUNT_ATTR_RDONLY` of `mount_setattr(2)`.
 pub(super) const READ_ONLY: u64 = 0x1;
@@ -62,10 +63,12 @@ impl Program {
     }
 
     /// Leaves step `index` out, so that a host which refuses it can be asked about the steps after
-    /// it too. What such a container lacks is for the caller to know.
+    /// it too. What such a container lacks is for the caller to know. One whose network is the host's there
+    /// isn't.
     pub fn skip(&mut self, index: usize) {
         if let Some(op) = self.ops.get_mut(index)
             && !op.takes_control()
+            && !op.creates_namespaces()
         {
             *op = Op::Defaults;
         }
@@ -119,6 +122,10 @@ pub(super) enum Op {
     Link { target: CString, path: CString },
     /// The working folder.
     ChangeFolder { path: CString },
+    /// A network namespace, made beside the steps that follow.
+    BeginNetwork,
+    /// The network namespace that was begun.
+    EnterNetwork,
     /// The interface `lo`.
     LoopbackUp,
     /// The host name.
@@ -186,18 +193,25 @@ impl Op {
                 unistd::symlinkat(target.as_c_str(), nix::fcntl::AT_FDCWD, path.as_c_str())
             }
             Self::ChangeFolder { path } => unistd::chdir(path.as_c_str()),
+            Self::BeginNetwork => sys::begin_network(),
+            Self::EnterNetwork => enter_network(),
             Self::LoopbackUp => sys::loopback_up(),
             Self::HostName { name } => unistd::sethostname(OsStr::from_bytes(name.as_bytes())),
             Self::CutBoundingSet => {
-                sys::cut_bounding_set();
+                rights::cut_bounding_set();
                 Ok(())
             }
-            Self::BecomeUser { uid, gid } => sys::become_user(*uid, *gid),
+            Self::BecomeUser { uid, gid } => rights::become_user(*uid, *gid),
             Self::NewUserNamespace => nix::sched::unshare(CloneFlags::CLONE_NEWUSER),
             Self::NoNewPrivileges => prctl::set_no_new_privs(),
             Self::Dumpable => prctl::set_dumpable(true),
-            Self::DropCapabilities => sys::drop_capabilities(),
+            Self::DropCapabilities => rights::drop_capabilities(),
         }
+    }
+
+    /// Whether it stands for a flag of `clone`.
+    pub(super) fn creates_namespaces(&self) -> bool {
+        matches!(self, Self::BeginNetwork | Self::EnterNetwork)
     }
 
     pub(super) fn takes_control(&self) -> bool {
@@ -220,8 +234,22 @@ fn mapped(source: &CStr, target: &CStr) -> Result<(), Errno> {
     move_mount(&tree, c"", CWD, target, flags).map_err(errno)
 }
 
-fn errno(error: rustix::io::Errno) -> Errno {
+pub(super) fn errno(error: rustix::io::Errno) -> Errno {
     Errno::from_raw(error.raw_os_error())
+}
+
+fn enter_network() -> Result<(), Errno> {
+    let (maker, _) = sys::network();
+    if maker.as_raw() == 0 {
+        return Err(Errno::ESRCH);
+    }
+    waitpid(maker, None)?;
+    let (_, made) = sys::network();
+    if made < 0 {
+        return Err(Errno::from_raw(-made));
+    }
+    setns(sys::borrow(made), CloneFlags::CLONE_NEWNET)?;
+    unistd::close(made)
 }
 
 fn close_others(from: RawFd) -> Result<(), Errno> {
@@ -312,6 +340,8 @@ impl fmt::Display for Op {
             Self::MakeFile { path } => write!(f, "create the file {}", text(path)),
             Self::Link { path, .. } => write!(f, "create the link {}", text(path)),
             Self::ChangeFolder { path } => write!(f, "enter {}", text(path)),
+            Self::BeginNetwork => write!(f, "begin a network namespace"),
+            Self::EnterNetwork => write!(f, "create a network namespace"),
             Self::LoopbackUp => write!(f, "bring up the loopback interface"),
             Self::HostName { .. } => write!(f, "set the host name"),
             Self::CutBoundingSet => write!(f, "empty the bounding set of capabilities"),

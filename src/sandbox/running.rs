@@ -21,7 +21,7 @@ use super::image::Command;
 use super::init::{self, SLOTS};
 use super::inlet::Inlet;
 use super::message::{LENGTH, Message, Session};
-use super::program::Program;
+use super::program::{Op, Program};
 use super::sys;
 use super::terminal::{self, Lent};
 
@@ -133,13 +133,12 @@ impl Sandbox {
         match running.receive() {
             Ok(Message::Ready) => Ok(running),
             Ok(Message::SetupFailed { op, errno }) => {
-                let index = op as usize;
+                let (index, errno) = (op as usize, Errno::from_raw(errno));
+                if program.ops.get(index).is_some_and(Op::creates_namespaces) {
+                    return Err(SandboxError::Clone(errno));
+                }
                 let step = program.step(index);
-                Err(SandboxError::Step {
-                    index,
-                    step,
-                    errno: Errno::from_raw(errno),
-                })
+                Err(SandboxError::Step { index, step, errno })
             }
             Ok(other) => Err(unexpected(other)),
             Err(error) => Err(error),

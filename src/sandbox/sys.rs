@@ -9,16 +9,22 @@
 use std::convert::Infallible;
 use std::ffi::{CStr, c_char, c_int, c_long, c_uint, c_void};
 use std::mem::{size_of, zeroed};
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::ptr;
+use std::sync::atomic::{AtomicI32, Ordering};
 
 use nix::errno::Errno;
 use nix::sched::CloneFlags;
 use nix::sys::signal::{SigSet, SigmaskHow};
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 use nix::unistd::{self, AccessFlags, Pid};
+use rustix::fs::{Mode, OFlags};
+use rustix::ioctl::{Opcode, Setter, ioctl};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
+use rustix::thread::UnshareFlags;
 
+use super::image;
 use super::message::Session;
+use super::program::errno;
 
 /// `fork` with namespace flags, by the system call itself: glibc's `fork` would take malloc's
 /// lock and run handlers registered by code that knows nothing of us (clone(2), `pthread_atfork(3)`).
@@ -181,55 +187,60 @@ fn set_mount(
 
 /// Brings the interface `lo` of this network namespace up (netdevice(7)).
 pub(super) fn loopback_up() -> Result<(), Errno> {
-    let fd = socket(
-        AddressFamily::Inet,
-        SockType::Datagram,
-        SockFlag::SOCK_CLOEXEC,
-        None,
-    )?;
+    let (family, kind) = (AddressFamily::INET, SocketType::DGRAM);
+    let fd = socket_with(family, kind, SocketFlags::CLOEXEC, None).map_err(errno)?;
     // SAFETY: `ifreq` is plain data, for which all zeroes is a value.
     let mut request: libc::ifreq = unsafe { zeroed() };
     request.ifr_name[0] = b'l' as c_char;
     request.ifr_name[1] = b'o' as c_char;
     request.ifr_ifru.ifru_flags = libc::IFF_UP as i16;
-    // SAFETY: SIOCSIFFLAGS reads an `ifreq`, which is live and filled in.
-    let done = unsafe { libc::ioctl(fd.as_raw_fd(), libc::SIOCSIFFLAGS as _, &raw const request) };
-    Errno::result(done).map(drop)
+    // SAFETY: SIOCSIFFLAGS reads an `ifreq`.
+    let up = unsafe { Setter::<{ libc::SIOCSIFFLAGS as Opcode }, libc::ifreq>::new(request) };
+    // SAFETY: as above, and the descriptor is a socket.
+    unsafe { ioctl(&fd, up) }.map_err(errno)
 }
 
-/// Empties the bounding set (`PR_CAPBSET_DROP`, prctl(2)), which neither a change of user nor giving up
-/// the capabilities empties. Without `CAP_SETPCAP` it is left as it is: as no new privileges are to be
-/// had, nothing is to be had from it.
-pub(super) fn cut_bounding_set() {
-    for capability in 0..64 as c_long {
-        // SAFETY: PR_CAPBSET_DROP takes an integer, and three zeroes that are not looked at.
-        if unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) } != 0 {
-            // EINVAL past the kernel's last capability, EPERM without the right.
-            return;
-        }
-    }
+/// The task that makes a network namespace beside init.
+static NETWORK_MAKER: AtomicI32 = AtomicI32::new(0);
+/// What came of it, once it has ended: a descriptor, or an error's number below zero.
+static NETWORK: AtomicI32 = AtomicI32::new(-libc::ESRCH);
+static mut NETWORK_STACK: Stack = [0; 4 * 1024];
+
+/// Begins to make a network namespace, with its `lo` up, while init goes on: it takes half as long as all that
+/// init does. Its end is awaited before [`network`] is asked.
+///
+/// # Errors
+/// Where no task can be made.
+pub(super) fn begin_network() -> Result<(), Errno> {
+    let flags = libc::CLONE_VM | libc::CLONE_FILES | libc::SIGCHLD;
+    // One past the end, as stacks grow down.
+    let top = (&raw mut NETWORK_STACK).wrapping_add(1);
+    // SAFETY: init begins one network in its life, so nobody else runs on this stack. The task shares init's
+    // memory while init runs on, `errno` and all: it touches nothing but its stack and an atomic, and makes
+    // its system calls by rustix, which knows no `errno`. It ends with init, whose PID namespace it is in.
+    let pid = unsafe { libc::clone(make_network, top.cast(), flags, ptr::null_mut()) };
+    NETWORK_MAKER.store(Errno::result(pid)?, Ordering::Release);
+    Ok(())
 }
 
-/// Empties the effective, permitted and inheritable capabilities of this thread, and with them the
-/// ambient ones (capabilities(7)).
-pub(super) fn drop_capabilities() -> Result<(), Errno> {
-    // `struct __user_cap_header_struct` of version 3, this thread; then two empty data records.
-    let header: [u32; 2] = [0x2008_0522, 0];
-    let empty: [u32; 6] = [0; 6];
-    // SAFETY: both arrays are live and have the layout that version 3 asks for (capset(2)).
-    let done = unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), empty.as_ptr()) };
-    Errno::result(done).map(drop)
+extern "C" fn make_network(_: *mut c_void) -> c_int {
+    // SAFETY: the flag is not `FILES`, by which descriptors that others hold could change their meaning.
+    let made = unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNET) }.and_then(|()| {
+        // Init does it again, and says why when it can't be done.
+        let _ = loopback_up();
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        rustix::fs::open(c"/proc/thread-self/ns/net", flags, Mode::empty())
+    });
+    let made = made.map_or_else(|error| -error.raw_os_error(), IntoRawFd::into_raw_fd);
+    NETWORK.store(made, Ordering::Release);
+    0
 }
 
-/// Gives up all groups and becomes `uid` and `gid` for good, by the system calls themselves:
-/// glibc's wrappers would signal threads that this process no longer has (setresuid(2), nptl(7)).
-pub(super) fn become_user(uid: u32, gid: u32) -> Result<(), Errno> {
-    // SAFETY: a length of zero means that the pointer isn't read.
-    Errno::result(unsafe { libc::syscall(libc::SYS_setgroups, 0, ptr::null::<u32>()) })?;
-    // SAFETY: plain numbers.
-    Errno::result(unsafe { libc::syscall(libc::SYS_setresgid, gid, gid, gid) })?;
-    // SAFETY: plain numbers.
-    Errno::result(unsafe { libc::syscall(libc::SYS_setresuid, uid, uid, uid) }).map(drop)
+/// The task that [`begin_network`] started, and once that has ended the descriptor that it left, or its error's
+/// number below zero.
+pub(super) fn network() -> (Pid, RawFd) {
+    let [pid, made] = [&NETWORK_MAKER, &NETWORK].map(|number| number.load(Ordering::Acquire));
+    (Pid::from_raw(pid), made)
 }
 
 /// Where the kernel writes the descriptors that come with a message: one header, then up to four
@@ -313,7 +324,7 @@ impl Image {
         }
         // SAFETY: the mapping is as long as that, page-aligned, and until it is unmapped this value's own.
         let words = unsafe { std::slice::from_raw_parts_mut(base.cast::<usize>(), count) };
-        let good = relocate(words, base as usize);
+        let good = image::relocate(words, base as usize);
         // From here on it is unmapped with the value.
         let image = Self { words };
         good.map(|()| image)
@@ -335,26 +346,6 @@ impl Image {
         // SAFETY: `relocate` made it point into the mapping, whose last byte is a NUL.
         unsafe { CStr::from_ptr(start) }
     }
-}
-
-/// Turns the offsets of an image that lies at `base` into addresses.
-fn relocate(words: &mut [usize], base: usize) -> Result<(), Errno> {
-    let length = size_of_val(words);
-    // The last byte ends the last string, so every string inside ends inside.
-    let last = words
-        .last()
-        .map_or(1, |word| word.to_ne_bytes()[size_of::<usize>() - 1]);
-    let sum = |sum: usize, count: &usize| sum.checked_add(*count);
-    let count = words[..4].iter().try_fold(0, sum).ok_or(Errno::EINVAL)?;
-    let pointers = words[IMAGE_HEAD..].get_mut(..count);
-    for pointer in pointers.filter(|_| last == 0).ok_or(Errno::EINVAL)? {
-        match *pointer {
-            0 => {}
-            offset if offset < length => *pointer = base + offset,
-            _ => return Err(Errno::EINVAL),
-        }
-    }
-    Ok(())
 }
 
 impl Drop for Image {

@@ -131,7 +131,10 @@ fn a_caller_without_standard_descriptors_gets_the_same_container() {
             let outcome = std::panic::catch_unwind(|| {
                 let mut container = container();
                 let slot = container
-                    .spawn(&line("echo hello; echo $$"), [&null(), &output, &output])
+                    .spawn(
+                        &line("echo hello; cat /proc/1/comm"),
+                        [&null(), &output, &output],
+                    )
                     .expect("a program");
                 let exit = container.wait(slot, None, None).expect("an end");
                 assert!(exit.success(), "{exit:?}");
@@ -141,7 +144,7 @@ fn a_caller_without_standard_descriptors_gets_the_same_container() {
             nix::unistd::dup2_stdout(&aside[0]).expect("a descriptor");
             nix::unistd::dup2_stderr(&aside[1]).expect("a descriptor");
             outcome.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            assert_eq!(text(&output), "hello\n2\n");
+            assert_eq!(text(&output), "hello\ncowherd-init\n");
         },
     );
 }

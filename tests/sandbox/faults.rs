@@ -154,6 +154,7 @@ fn every_step_has_words() {
         "make / read-only",
         "mount proc on /proc",
         "mount overlay on /run/cowherd/db/data",
+        "create a network namespace",
         "bring up the loopback interface",
         "drop all capabilities",
     ] {
