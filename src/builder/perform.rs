@@ -10,7 +10,7 @@ use crate::container::{
     Container, ContainerError, Services, Setup, State, Writable, base_environment, command_of,
 };
 use crate::disk::{self, Below};
-use crate::engine::{Action, Endpoint, Engine, EngineError, Exec, ScriptFile};
+use crate::engine::{Action, Endpoint, Engine, EngineError, Exec, Live, ScriptFile};
 use crate::plan::{PlannedStep, Script, Work};
 use crate::sandbox::Command;
 use crate::store::Draft;
@@ -155,7 +155,14 @@ impl Builder<'_> {
                 let Some(Endpoint::Socket(socket)) = &server.endpoint else {
                     return Ok(());
                 };
-                let said = container.talk(socket, self.stop, talk);
+                let data = engine.place();
+                let changes = container
+                    .changes(data.service())
+                    .unwrap_or_else(|| container.reach(&data.data()));
+                let said = container.talk(socket, self.stop, |dial| {
+                    let changes = &changes;
+                    talk(&Live { dial, changes })
+                });
                 let said = said.unwrap_or_else(|error| {
                     Err(EngineError::Gone {
                         doing: "reach the database".to_owned(),

@@ -17,28 +17,24 @@ impl Container {
     /// # Errors
     /// When nobody listens there.
     pub fn connect(&self, socket: &Path, stop: Option<BorrowedFd<'_>>) -> io::Result<Socket> {
-        let stream = UnixStream::connect(self.reach(socket))?;
-        Ok(Socket {
-            output: Box::new(stream.try_clone()?),
-            input: Box::new(Stoppable::new(stream, stop)?),
-        })
+        connect(&self.reach(socket), stop)
     }
 
-    /// Talks to who listens at a socket in the container, and reads the services' logs meanwhile.
+    /// Has `talk` connect to a socket in the container, and reads the services' logs meanwhile.
     ///
     /// # Errors
-    /// When nobody listens there; what `talk` gives is not looked at.
+    /// When there are no descriptors left; what `talk` gives is not looked at.
     pub fn talk<T: Send>(
         &mut self,
         socket: &Path,
         stop: Option<BorrowedFd<'_>>,
-        talk: impl FnOnce(Socket) -> T + Send,
+        talk: impl FnOnce(&(dyn Fn() -> io::Result<Socket> + Sync)) -> T + Send,
     ) -> io::Result<T> {
-        let connection = self.connect(socket, stop)?;
+        let socket = self.reach(socket);
         let (over, talking) = io::pipe()?;
         thread::scope(|scope| {
             let talk = scope.spawn(move || {
-                let said = talk(connection);
+                let said = talk(&|| connect(&socket, stop));
                 drop(talking);
                 said
             });
@@ -51,6 +47,14 @@ impl Container {
             Ok(said.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
         })
     }
+}
+
+fn connect(socket: &Path, stop: Option<BorrowedFd<'_>>) -> io::Result<Socket> {
+    let stream = UnixStream::connect(socket)?;
+    Ok(Socket {
+        output: Box::new(stream.try_clone()?),
+        input: Box::new(Stoppable::new(stream, stop)?),
+    })
 }
 
 /// What is read from until the order to stop.

@@ -67,6 +67,7 @@ pub mod postgres_script;
 mod postgres_seal;
 mod postgres_settings;
 mod postgres_warm;
+mod postgres_wire;
 mod redis;
 pub mod redis_client;
 pub mod redis_commands;
@@ -323,14 +324,43 @@ impl Exec {
 /// Work on a data folder inside this process.
 pub type InProcess = Box<dyn FnOnce(&Path) -> Result<(), EngineError> + Send>;
 
+/// A running server, as who talks to it from outside finds it.
+pub struct Live<'a> {
+    /// Connects to its [`Endpoint`].
+    pub dial: &'a (dyn Fn() -> io::Result<Socket> + Sync),
+    /// The upper folder of the overlay that its data are: what was written since the layers below were sealed.
+    pub changes: &'a Path,
+}
+
+impl Live<'_> {
+    /// A new connection to its [`Endpoint`].
+    ///
+    /// # Errors
+    /// [`EngineError::Gone`] when nobody listens there.
+    pub fn connect(&self) -> Result<Socket, EngineError> {
+        (self.dial)().map_err(|error| EngineError::Gone {
+            doing: "reach the database".to_owned(),
+            why: error.to_string(),
+        })
+    }
+}
+
+impl fmt::Debug for Live<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Live")
+            .field("changes", &self.changes)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Work that is done by talking to the running server.
-pub type Talk = Box<dyn FnOnce(Socket) -> Result<(), EngineError> + Send>;
+pub type Talk = Box<dyn FnOnce(&Live<'_>) -> Result<(), EngineError> + Send>;
 
 /// One thing to do for a step.
 pub enum Action {
     /// Runs in the container and must exit with 0; [`Engine::explain`] reads its standard error.
     Exec(Exec),
-    /// Runs here, on a connection to the server's [`Endpoint`].
+    /// Runs here, over connections to the server's [`Endpoint`].
     Talk(Talk),
     /// Runs here on the data folder, which must be complete and writable.
     InProcess(InProcess),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::postgres_explain::{explain, message};
 use super::postgres_find::{Places, Programs};
-use super::postgres_freeze::{FREEZING, freeze};
+use super::postgres_freeze::freeze;
 use super::postgres_machine::machine;
 use super::postgres_script::NOTES;
 use super::postgres_seal::{prove_clean, strip};
@@ -15,7 +15,7 @@ use super::postgres_warm::converse;
 use super::script_facts::read_script;
 use super::{
     Action, Address, Base, Endpoint, Engine, EngineError, Exec, Place, Ready, ScriptFile, Server,
-    Shutdown,
+    Shutdown, Talk,
 };
 use crate::migrate::script::Dialect;
 use crate::spec::Service;
@@ -303,11 +303,9 @@ impl Engine for Postgres {
     }
 
     fn freeze(&self) -> Vec<Action> {
-        let list = self.place.sockets().join("freeze.psql");
-        let mut exec = self.psql("postgres").arg("--file").arg("-");
-        exec = exec.env("PGOPTIONS", FREEZING);
-        exec.stdin = Some(freeze(&list).into_bytes());
-        vec![Action::Exec(exec)]
+        let (own, other) = (self.database.clone(), self.other_database());
+        let talk: Talk = Box::new(move |live| freeze(live, USER, [&own, other]));
+        vec![Action::Talk(talk)]
     }
 
     fn seal(&self, data: &Path) -> Result<(), EngineError> {

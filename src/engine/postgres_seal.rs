@@ -72,14 +72,22 @@ pub(super) fn strip(data: &Path) -> Result<(), EngineError> {
         .try_for_each(|file| remove(file))
 }
 
-/// The entries of a folder; none if there is no such folder, as in an upper folder.
-fn entries(folder: &Path) -> Result<Vec<PathBuf>, EngineError> {
+/// The entries of a folder; none if there is no such folder, as in an upper folder, where the mark of one that was
+/// removed may stand in its place.
+pub(super) fn entries(folder: &Path) -> Result<Vec<PathBuf>, EngineError> {
     let failed = |e| EngineError::file("read", folder, e);
     match fs::read_dir(folder) {
         Ok(entries) => entries
             .map(|entry| Ok(entry.map_err(failed)?.path()))
             .collect(),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(e)
+            if matches!(
+                e.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            ) =>
+        {
+            Ok(Vec::new())
+        }
         Err(e) => Err(failed(e)),
     }
 }

@@ -211,8 +211,9 @@ impl Engine for Redis {
     fn script(&self, script: &ScriptFile) -> Result<Vec<Action>, EngineError> {
         let text = read(script)?;
         let (name, greeted) = (script.name.clone(), self.greeting());
-        let talk: Talk = Box::new(move |socket| {
-            run(&name, &text, &mut greeted(socket)?, AHEAD, &mut |_| Ok(()))
+        let talk: Talk = Box::new(move |live| {
+            let mut connection = greeted(live.connect()?)?;
+            run(&name, &text, &mut connection, AHEAD, &mut |_| Ok(()))
         });
         Ok(vec![Action::Talk(talk)])
     }
@@ -225,8 +226,10 @@ impl Engine for Redis {
         // A server that can't save goes on when it is told to end, and says why to nobody who waits for it. So it is
         // asked first; what is written until it ends, it saves then.
         let greeted = self.greeting();
-        let save: Talk =
-            Box::new(move |socket| must(&mut greeted(socket)?, "save the database", &["SAVE"]));
+        let save: Talk = Box::new(move |live| {
+            let mut connection = greeted(live.connect()?)?;
+            must(&mut connection, "save the database", &["SAVE"])
+        });
         vec![Action::Talk(save)]
     }
 

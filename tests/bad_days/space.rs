@@ -100,7 +100,7 @@ fn a_server_that_finds_no_room_while_it_is_built_is_an_error_with_a_hint() {
         return;
     }
     let project = one_row("postgres", &["name: t, command: 'true'"]);
-    let sizes = ["16m", "32m", "42m"];
+    let sizes = ["16m", "32m", "38m"];
     let again = sizes[1..]
         .iter()
         .map(|size| format!("grow {size}\ncowherd run\n{LOOK}\n"));

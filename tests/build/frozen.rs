@@ -75,3 +75,68 @@ fn a_step_freezes_what_it_changes_and_leaves_the_rest_where_it_is() {
     let counted = "SELECT reltuples::integer FROM pg_class WHERE relname = 'small'";
     assert_eq!(query(&project, "postgres", counted), "6000");
 }
+
+#[test]
+fn databases_beside_the_snapshot_s_own_are_frozen_where_they_changed() {
+    if !userns() || !postgres() {
+        return;
+    }
+    let others = "CREATE DATABASE one; CREATE DATABASE two;\n\
+                  \\c one\nCREATE TABLE rows AS SELECT generate_series(1, 1000) AS x;\n";
+    let project = app("postgres", "[ { sql: others.sql }, { sql: role.sql } ]")
+        .file("others.sql", others)
+        .file("role.sql", "CREATE ROLE reader;");
+    project.run(&["build"]).code(0);
+    let unfrozen = "SELECT count(*) FROM pg_class \
+                    WHERE relkind IN ('r', 'm') AND relallvisible < relpages";
+    for database in ["app", "one", "two"] {
+        let psql = ["exec", "--", "psql", "-XAtd", database, "-c", unfrozen];
+        assert_eq!(project.run(&psql).code(0).stdout.trim(), "0", "{database}");
+    }
+    let analysed = "SELECT reltuples FROM pg_class WHERE relname = 'rows'";
+    let psql = ["exec", "--", "psql", "-XAtd", "one", "-c", analysed];
+    assert_eq!(project.run(&psql).code(0).stdout.trim(), "1000");
+    let files = |database: &str| {
+        let sql = format!("SELECT 'base/' || oid FROM pg_database WHERE datname = '{database}'");
+        query(&project, "postgres", &sql)
+    };
+    // Roles are in files that all databases share.
+    let role = "SELECT pg_relation_filepath('pg_authid')";
+    assert!(layer_has(
+        &project,
+        "sql role.sql",
+        &query(&project, "postgres", role)
+    ));
+    for database in ["one", "two", "postgres"] {
+        let touched = layer_has(&project, "sql role.sql", &files(database));
+        assert!(!touched, "{database} was connected to for nothing");
+    }
+}
+
+#[test]
+fn what_a_script_sets_for_a_database_is_for_its_users_and_not_for_the_freeze() {
+    if !userns() || !postgres() {
+        return;
+    }
+    let limits = "CREATE TABLE rows AS SELECT generate_series(1, 20000) AS x;\n\
+                  ALTER DATABASE app SET statement_timeout = '1ms';\n\
+                  ALTER DATABASE app SET default_transaction_read_only = on;\n";
+    let project = app("postgres", "[ { sql: limits.sql } ]").file("limits.sql", limits);
+    project.run(&["build"]).code(0);
+    assert_eq!(query(&project, "postgres", "SHOW statement_timeout"), "1ms");
+}
+
+#[test]
+fn a_script_may_leave_the_snapshot_without_its_database() {
+    if !userns() || !postgres() {
+        return;
+    }
+    let project = app("postgres", "[ { sql: drop.sql } ]").file(
+        "drop.sql",
+        "\\c postgres\nDROP DATABASE app;\nCREATE ROLE left_behind;\n",
+    );
+    project.run(&["build"]).code(0);
+    let roles = "SELECT count(*) FROM pg_roles WHERE rolname = 'left_behind'";
+    let psql = ["exec", "--", "psql", "-XAtd", "postgres", "-c", roles];
+    assert_eq!(project.run(&psql).code(0).stdout.trim(), "1");
+}
