@@ -123,6 +123,40 @@ fn inspect_draws_what_lies_on_a_snapshot() {
 }
 
 #[test]
+fn a_committed_snapshot_is_inspected_without_a_spec() {
+    if !userns() {
+        return;
+    }
+    let project = lite();
+    let commit = ["exec", "--commit", "more", "--", "true"];
+    project.run(&commit).code(0);
+    let beside = project.run(&["inspect", "more"]).code(0).stdout;
+    std::fs::remove_file(project.folder().join("cowherd.yaml")).unwrap();
+    let text = project.run(&["inspect", "more"]).code(0).stdout;
+    assert_eq!(
+        text.replace("cowherd.yaml", ""),
+        beside.replace("cowherd.yaml", "")
+    );
+    for part in [
+        "from       committed",
+        "SQLite ",
+        "sql lite.sql",
+        " in all\n",
+        "more *",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let json = project.run(&["inspect", "more", "--json"]).code(0).stdout;
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(
+        (&json["built"], &json["services"][0]),
+        (&true.into(), &"db".into())
+    );
+    let unknown = project.run(&["inspect", "less"]).code(96).stderr;
+    assert!(unknown.contains("cowherd.yaml"), "{unknown}");
+}
+
+#[test]
 fn a_command_that_fails_commits_nothing() {
     if !userns() {
         return;

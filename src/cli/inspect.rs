@@ -1,21 +1,35 @@
-//! `cowherd inspect`: the steps of one snapshot, what is built of them and what is not.
+//! `cowherd inspect`: the steps of one snapshot of a spec, what is built of them and what is not.
 
 use std::process::ExitCode;
 
 use cowherd::digest::Digest;
 use cowherd::engine::Engine;
 use cowherd::plan::{Cut, PlannedSnapshot};
-use cowherd::project::Project;
+use cowherd::project::{self, Project, ProjectError};
+use cowherd::spec::SpecError;
 use cowherd::store::{LayerFacts, SnapshotRecord};
 use cowherd::units::format_size;
 use serde_json::{Value, json};
 
 use super::lineage::Lineage;
 use super::output::{Table, ago, say, say_json, seen_from_here, timestamp};
-use super::{args, meant};
+use super::{args, inspect_stored, meant};
 
 pub(super) fn inspect(args: &args::Inspect) -> anyhow::Result<ExitCode> {
-    let project = Project::open(args.spec.file.as_deref())?;
+    let opened = Project::open(args.spec.file.as_deref());
+    if let Some(name) = args.snapshot.as_deref() {
+        let store = match &opened {
+            Ok(project) if !meant::is_of_spec(project, name) => Some(project.store().clone()),
+            Err(ProjectError::Spec(SpecError::NotFound { .. })) => Some(project::open_store()?),
+            _ => None,
+        };
+        if let Some(store) = store
+            && let Some(record) = store.stored(name)?
+        {
+            return inspect_stored::inspect(&store, &record, args.json);
+        }
+    }
+    let project = opened?;
     let name = meant::one_name(&project, args.snapshot.as_deref())?;
     let (plan, engines) = project.plan(&[name])?;
     let (Some(planned), Some(snapshot)) = (

@@ -117,24 +117,29 @@ fn served(planned: &PlannedSnapshot, engines: &Engines) -> Vec<String> {
 /// A snapshot of another spec, or of a former state of this one.
 fn of_store(store: &Store, record: SnapshotRecord) -> anyhow::Result<Row> {
     let layers = store.look(&record.keys)?;
-    let mut engines: Vec<String> = Vec::new();
-    for layer in &layers {
-        let engine = format!("{} {}", layer.engine, layer.engine_version);
-        if !engines.contains(&engine) {
-            engines.push(engine);
-        }
-    }
     Ok(Row {
         origin: origin(&record),
         name: record.name,
         spec: record.spec,
         wanted: false,
-        engines,
+        engines: engines(&layers),
         steps: Some(record.keys.len()),
         built: layers.last().map_or(0, |layer| layer.through),
         layers,
         last_used: Some(record.last_used),
     })
+}
+
+/// What the layers were made with, each engine once.
+pub(super) fn engines(layers: &[LayerFacts]) -> Vec<String> {
+    let mut engines: Vec<String> = Vec::new();
+    for layer in layers {
+        let engine = format!("{} {}", layer.engine, layer.engine_version);
+        if !engines.contains(&engine) {
+            engines.push(engine);
+        }
+    }
+    engines
 }
 
 impl Row {

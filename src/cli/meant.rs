@@ -34,6 +34,12 @@ pub(super) fn one_name<'a>(project: &'a Project, name: Option<&'a str>) -> anyho
     }
 }
 
+/// Whether the spec has a snapshot of this name.
+pub(super) fn is_of_spec(project: &Project, name: &str) -> bool {
+    let mut snapshots = project.spec().snapshots.iter();
+    snapshots.any(|known| known.name == name)
+}
+
 /// The one snapshot that is meant, with its project: one of the spec, which is built if need be, or else one that was
 /// imported under this name, for which no spec is needed.
 pub(super) fn meant(
@@ -44,13 +50,7 @@ pub(super) fn meant(
 ) -> anyhow::Result<(Project, Arc<State>)> {
     let (folder, opened) = match Project::open(file) {
         Ok(project) => match name {
-            Some(name)
-                if !project
-                    .spec()
-                    .snapshots
-                    .iter()
-                    .any(|known| known.name == name) =>
-            {
+            Some(name) if !is_of_spec(&project, name) => {
                 (project.spec().folder.clone(), Ok(project))
             }
             _ => {

@@ -18,6 +18,7 @@ mod gc;
 mod import;
 mod init;
 mod inspect;
+mod inspect_stored;
 mod kept;
 mod lineage;
 mod list;
