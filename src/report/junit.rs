@@ -8,6 +8,7 @@
 //!
 //! [Maven Surefire]: https://maven.apache.org/surefire/maven-surefire-plugin/examples/rerun-failing-tests.html
 
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::path::Path;
 use std::time::Duration;
@@ -34,9 +35,10 @@ const BUILD: &str = "@build";
 pub struct Junit {
     target: Target,
     room: usize,
-    tests: Vec<Test>,
-    /// Steps that can't be built, and why.
-    unbuilt: Vec<(String, String)>,
+    /// By their numbers in the run.
+    tests: BTreeMap<usize, Test>,
+    /// Steps that can't be built, and why, by the names of their snapshots.
+    unbuilt: BTreeMap<String, (String, String)>,
 }
 
 /// What is known of a test.
@@ -73,30 +75,17 @@ impl Junit {
         Ok(Self {
             target: Target::prepare(path)?,
             room: ROOM,
-            tests: Vec::new(),
-            unbuilt: Vec::new(),
+            tests: BTreeMap::new(),
+            unbuilt: BTreeMap::new(),
         })
     }
 
     fn test(&mut self, test: &TestRef) -> &mut Test {
-        let at = self
-            .tests
-            .partition_point(|known| known.reference.id < test.id);
-        if self
-            .tests
-            .get(at)
-            .is_none_or(|known| known.reference.id != test.id)
-        {
-            self.tests.insert(
-                at,
-                Test {
-                    reference: test.clone(),
-                    earlier: Vec::new(),
-                    last: None,
-                },
-            );
-        }
-        &mut self.tests[at]
+        self.tests.entry(test.id).or_insert_with(|| Test {
+            reference: test.clone(),
+            earlier: Vec::new(),
+            last: None,
+        })
     }
 
     fn attempt(&mut self, attempt: &Attempt) -> Try {
@@ -162,18 +151,16 @@ impl Junit {
         let mut suites: Vec<TestSuite> = Vec::new();
         if !self.unbuilt.is_empty() {
             let mut suite = TestSuite::new(BUILD);
-            suite.add_test_cases(self.unbuilt.iter().map(|(step, why)| unbuilt(step, why)));
+            suite.add_test_cases(self.unbuilt.values().map(|(step, why)| unbuilt(step, why)));
             report.add_test_suite(suite);
         }
-        for test in &self.tests {
+        let mut places: HashMap<String, usize> = HashMap::new();
+        for test in self.tests.values() {
             let name = legal(&output::word(&test.reference.entry));
-            let at = suites
-                .iter()
-                .position(|suite| suite.name.as_str() == name)
-                .unwrap_or_else(|| {
-                    suites.push(TestSuite::new(name.as_str()));
-                    suites.len() - 1
-                });
+            let at = *places.entry(name.clone()).or_insert_with(|| {
+                suites.push(TestSuite::new(name.as_str()));
+                suites.len() - 1
+            });
             let body = test.last.as_ref().map_or(Duration::ZERO, |last| last.body);
             let suite = &mut suites[at];
             suite.set_time(suite.time.unwrap_or_default() + body);
@@ -211,10 +198,9 @@ impl Report for Junit {
                 message,
                 hint,
             } => {
-                self.unbuilt.push((
-                    legal(&words::step(step)),
-                    explained(message, hint.as_deref()),
-                ));
+                let why = explained(message, hint.as_deref());
+                let unbuilt = (legal(&words::step(step)), why);
+                self.unbuilt.insert(step.snapshot.clone(), unbuilt);
             }
             Event::RunFinished(totals) => self.write(totals)?,
             _ => {}

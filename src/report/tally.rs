@@ -43,7 +43,7 @@ pub(super) struct Tally {
     pub(super) failed: Vec<Failed>,
     pub(super) errors: Vec<SharedError>,
     pub(super) stopped: usize,
-    /// Steps that can't be built.
+    /// Steps that can't be built, by the names of their snapshots.
     pub(super) unbuilt: Vec<Unbuilt>,
     /// The slowest tests, the slowest first.
     pub(super) slowest: Vec<(String, Duration)>,
@@ -80,11 +80,15 @@ impl Tally {
                 hint,
             } => {
                 let (step, message, hint) = (step.clone(), message.clone(), hint.clone());
-                self.unbuilt.push(Unbuilt {
+                // Snapshots are built at the same time: which fails first is chance.
+                let before = |known: &Unbuilt| known.step.snapshot <= step.snapshot;
+                let at = self.unbuilt.partition_point(before);
+                let unbuilt = Unbuilt {
                     step,
                     message,
                     hint,
-                });
+                };
+                self.unbuilt.insert(at, unbuilt);
             }
             _ => {}
         }
