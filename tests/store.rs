@@ -7,6 +7,7 @@ mod fsck;
 mod gc;
 mod history;
 mod open;
+mod seal;
 mod usage;
 
 use std::ffi::OsString;
