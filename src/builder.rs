@@ -11,6 +11,9 @@
 //!                    seal the draft: the layer is there, or it is not
 //! ```
 //!
+//! Several snapshots are built at the same time ([`Builder::build_all`]): what they share is built by one of them, and
+//! the others go on from there.
+//!
 //! Which migrations go into one layer is told in `builder/group.rs`. A chain that would be deeper than ten layers has
 //! the upper half of what is there made one layer first, without running anything again.
 
@@ -18,6 +21,8 @@ mod capture;
 mod error;
 mod group;
 mod perform;
+mod together;
+mod turns;
 mod under_way;
 
 use std::os::fd::BorrowedFd;
@@ -38,6 +43,7 @@ pub use capture::AtRest;
 pub use error::{BuildError, StepError};
 use group::DEPTH;
 use perform::service_of;
+pub use together::{Wanted, at_once};
 use under_way::{Group, UnderWay};
 
 /// What every build on this machine shares.
@@ -54,12 +60,16 @@ pub struct Builder<'a> {
     /// Readable when everything must end.
     pub stop: Option<BorrowedFd<'a>>,
     /// Whether the user asked to stop.
-    pub stopped: &'a dyn Fn() -> bool,
+    pub stopped: &'a (dyn Fn() -> bool + Sync),
 }
 
 impl<'a> Builder<'a> {
     /// One for this host, that ends when `stop` is readable. `stopped` says whether the user asked for that.
-    pub fn on(host: &'a Host, stop: BorrowedFd<'a>, stopped: &'a dyn Fn() -> bool) -> Self {
+    pub fn on(
+        host: &'a Host,
+        stop: BorrowedFd<'a>,
+        stopped: &'a (dyn Fn() -> bool + Sync),
+    ) -> Self {
         Self {
             store: &host.store,
             identity: host.identity,
@@ -83,12 +93,24 @@ impl Builder<'_> {
         services: &[Arc<dyn Engine>],
         sink: &mut dyn FnMut(Event),
     ) -> Result<State, BuildError> {
+        self.build_noting(snapshot, services, &|_| (), sink)
+    }
+
+    /// As [`Builder::build`]; `reached` is told, now and then, all states of the chain that there are.
+    fn build_noting(
+        &self,
+        snapshot: &PlannedSnapshot,
+        services: &[Arc<dyn Engine>],
+        reached: &dyn Fn(&[Digest]),
+        sink: &mut dyn FnMut(Event),
+    ) -> Result<State, BuildError> {
         let mut under_way = UnderWay::new(snapshot, services, self.store);
         let first = snapshot.chain.first().map(|step| step.label.clone());
         let first = under_way.reference(0, first.unwrap_or_default());
         self.adopt(&mut under_way)
             .map_err(|source| self.failure(source, &first, sink))?;
         under_way.tell(sink);
+        reached(under_way.reached());
         let mut first = true;
         while let Some(group) = under_way.next() {
             let layers = under_way.state.layers.len();
@@ -101,6 +123,7 @@ impl Builder<'_> {
             };
             layer.map_err(|source| self.failure(source, &group.reference, sink))?;
             under_way.tell(sink);
+            reached(under_way.reached());
         }
         Ok(under_way.state)
     }
@@ -143,10 +166,13 @@ impl Builder<'_> {
     ) -> Result<KeyLock, StepError> {
         let label = format!("{}: {}", reference.snapshot, reference.label);
         let mut waiting = |holder: &str| {
-            sink(Event::BuildWaiting {
-                step: reference.clone(),
-                holder: holder.to_owned(),
-            });
+            // Of what this process builds itself, it tells as of a build.
+            if !self.store.builds(key) {
+                sink(Event::BuildWaiting {
+                    step: reference.clone(),
+                    holder: holder.to_owned(),
+                });
+            }
         };
         let lock = self
             .store
@@ -176,8 +202,8 @@ impl Builder<'_> {
         sink(Event::BuildStarted(group.reference.clone()));
         let since = Instant::now();
         let draft = self.store.draft(&lock)?;
-        self.perform(group, &under_way.state, &draft)?;
         let engine = service_of(group.step, &under_way.state)?;
+        self.perform(group, &under_way.state, &draft)?;
         let layer = draft.seal(LayerInfo {
             parent: under_way.state.layers.first().cloned(),
             label: group.reference.label.clone(),

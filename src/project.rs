@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use crate::builder::{BuildError, Builder};
+use crate::builder::{self, BuildError, Builder, Wanted};
 use crate::container::{Host, State, dependencies};
 use crate::engine::{self, Engine};
 use crate::event::{Event, Outcome, Totals};
@@ -209,7 +209,7 @@ impl Project {
         }))
     }
 
-    /// Builds what is missing of the snapshots `wanted`, and tells `sink` about it.
+    /// Builds what is missing of the snapshots `wanted`, several at a time, and tells `sink` about it.
     ///
     /// # Errors
     /// What keeps all of them from being built; the failure of a single one is in its place.
@@ -222,14 +222,17 @@ impl Project {
         let (plan, engines) = self.plan(wanted)?;
         let stopped = || stop.asked().is_some();
         let builder = Builder::on(&self.host, stop.killed(), &stopped);
-        let mut prepared = Vec::new();
-        for snapshot in plan
-            .snapshots
-            .iter()
+        let planned = plan.snapshots.iter();
+        let wanted: Vec<Wanted<'_>> = planned
             .filter(|planned| wanted.contains(&planned.name.as_str()))
-        {
-            let services = engines.of(&snapshot.services).unwrap_or_default();
-            let state = builder.build(snapshot, services, sink);
+            .map(|snapshot| Wanted {
+                snapshot,
+                services: engines.of(&snapshot.services).unwrap_or_default(),
+            })
+            .collect();
+        let built = builder.build_all(&wanted, builder::at_once(), sink);
+        let mut prepared = Vec::with_capacity(wanted.len());
+        for (Wanted { snapshot, .. }, state) in wanted.iter().zip(built) {
             if let Ok(state) = &state {
                 let (store, spec) = (&self.host.store, &self.spec.file);
                 store.record_snapshot(&snapshot.name, spec, &state.chain())?;

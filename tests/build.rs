@@ -9,6 +9,7 @@ mod keys;
 mod looks;
 mod mariadb;
 mod prefix;
+mod together;
 
 use crate::support::Project;
 

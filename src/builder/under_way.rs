@@ -69,6 +69,11 @@ impl<'a> UnderWay<'a> {
         &self.keys
     }
 
+    /// The keys of the states that are reached, in order.
+    pub(super) fn reached(&self) -> &[Digest] {
+        &self.keys[..self.done]
+    }
+
     /// What to build next; `None` at the end.
     pub(super) fn next(&self) -> Option<Group<'a>> {
         let missing = self.cuts.get(self.done..)?;

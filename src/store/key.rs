@@ -1,10 +1,11 @@
 //! One builder for each key and machine.
 
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::thread::sleep;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::{Inner, Store, StoreError};
+use super::{Inner, Store, StoreError, guard};
 use crate::digest::{Digest, Labelled};
 use crate::disk::{self, FileLock, LockMode};
 
@@ -49,6 +50,14 @@ impl Drop for HeldKey {
         if let Some(lock) = self.lock.take() {
             let _ = lock.remove();
         }
+        // Another thread may have the right by now.
+        let mut building = guard(&self.inner.building);
+        if let Entry::Occupied(mut times) = building.entry(self.key) {
+            *times.get_mut() -= 1;
+            if *times.get() == 0 {
+                times.remove();
+            }
+        }
     }
 }
 
@@ -73,7 +82,9 @@ impl Store {
         if let Some(lock) = FileLock::try_acquire(&path, LockMode::Exclusive)? {
             return self.own(key, label, lock);
         }
-        waiting(&self.builder(key));
+        if let Some(builder) = self.builder(key) {
+            waiting(&builder);
+        }
         self.own(key, label, FileLock::acquire(&path, LockMode::Exclusive)?)
     }
 
@@ -95,8 +106,8 @@ impl Store {
             if let Some(lock) = FileLock::try_acquire(&path, LockMode::Exclusive)? {
                 return self.own(key, label, lock).map(Some);
             }
-            if !told {
-                waiting(&self.builder(key));
+            if !told && let Some(builder) = self.builder(key) {
+                waiting(&builder);
                 told = true;
             }
             sleep(POLL);
@@ -104,28 +115,35 @@ impl Store {
         Ok(None)
     }
 
-    fn own(&self, key: &Digest, label: &str, mut lock: FileLock) -> Result<KeyLock, StoreError> {
-        lock.set_words(&format!("process {} ({label})\n", std::process::id()))?;
-        let held = HeldKey {
+    fn own(&self, key: &Digest, label: &str, lock: FileLock) -> Result<KeyLock, StoreError> {
+        *guard(&self.inner.building).entry(*key).or_default() += 1;
+        let mut held = HeldKey {
             key: *key,
             lock: Some(lock),
             inner: Arc::clone(&self.inner),
         };
+        if let Some(lock) = &mut held.lock {
+            lock.set_words(&format!("process {} ({label})\n", std::process::id()))?;
+        }
         Ok(KeyLock {
             held: Arc::new(held),
         })
     }
 
-    /// Who builds `key`, in words. The lock comes a moment before the words.
-    fn builder(&self, key: &Digest) -> String {
+    /// Whether a thread of this process builds `key`, through this store.
+    pub fn builds(&self, key: &Digest) -> bool {
+        guard(&self.inner.building).contains_key(key)
+    }
+
+    /// Who builds `key`, in words; `None` when nobody does any more. The lock comes a moment before the words.
+    fn builder(&self, key: &Digest) -> Option<String> {
         let path = self.inner.lock_path(&format!("key-{key}"));
-        for _ in 0..20 {
-            let words = disk::holder(&path);
-            if !words.is_empty() {
-                return words;
+        (0..20).find_map(|_| {
+            let words = Some(disk::holder(&path)).filter(|words| !words.is_empty());
+            if words.is_none() {
+                sleep(Duration::from_millis(1));
             }
-            sleep(Duration::from_millis(1));
-        }
-        "another process".to_owned()
+            words
+        })
     }
 }

@@ -122,6 +122,8 @@ struct Inner {
     folder_mode: u32,
     /// The layer locks that this process holds, each opened once.
     held: Mutex<HashMap<Digest, Weak<FileLock>>>,
+    /// The keys that it has the right to build, or is about to give back; how often.
+    building: Mutex<HashMap<Digest, usize>>,
     owner: Mutex<Option<Owner>>,
 }
 
@@ -184,6 +186,7 @@ impl Store {
                 layers,
                 folder_mode,
                 held: Mutex::default(),
+                building: Mutex::default(),
                 owner: Mutex::default(),
             }),
         })
