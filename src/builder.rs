@@ -23,6 +23,7 @@ mod group;
 mod perform;
 mod together;
 mod turns;
+mod twin;
 mod under_way;
 
 use std::os::fd::BorrowedFd;
@@ -203,7 +204,10 @@ impl Builder<'_> {
         let since = Instant::now();
         let draft = self.store.draft(&lock)?;
         let engine = service_of(group.step, &under_way.state)?;
-        self.perform(group, &under_way.state, &draft)?;
+        match self.twin(under_way, group, engine)? {
+            Some(twin) => self.copy(&twin, engine, &draft)?,
+            None => self.perform(group, &under_way.state, &draft)?,
+        }
         let layer = draft.seal(LayerInfo {
             parent: under_way.state.layers.first().cloned(),
             label: group.reference.label.clone(),

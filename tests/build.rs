@@ -10,6 +10,7 @@ mod looks;
 mod mariadb;
 mod prefix;
 mod together;
+mod twins;
 
 use crate::support::Project;
 

@@ -74,6 +74,16 @@ impl<'a> UnderWay<'a> {
         &self.keys[..self.done]
     }
 
+    /// The layer of an earlier step that makes the same files for another service, and which that is.
+    pub(super) fn twin(&self, group: &Group<'_>) -> Option<(&Layer, &str)> {
+        let chain = self.snapshot.chain.iter();
+        let mut earlier = chain.take_while(|step| step.key != group.key);
+        let twin = earlier.find(|step| step.alike == group.step.alike)?;
+        let mut layers = self.state.layers.iter();
+        let layer = layers.find(|layer| layer.key() == twin.key)?;
+        Some((layer, &twin.service))
+    }
+
     /// What to build next; `None` at the end.
     pub(super) fn next(&self) -> Option<Group<'a>> {
         let missing = self.cuts.get(self.done..)?;

@@ -10,7 +10,9 @@ use super::{EngineIdentity, PlannedStep, Script, StoredChain, Work};
 use crate::digest::{Digest, Labelled};
 use crate::migrate::script::Dialect;
 use crate::migrate::{self, Asked};
-use crate::spec::{CommandLine, Service, Snapshot, Step, StepKind, needed_by, run_beside};
+use crate::spec::{
+    CommandLine, Service, Snapshot, Step, StepKind, USUAL_NAME, needed_by, run_beside,
+};
 
 /// Raised when the meaning of a key changes: no older layer fits any more.
 const FORMAT: &[u8] = b"1";
@@ -50,21 +52,30 @@ impl<'a> Keys<'a> {
             let identity = self.identity(service);
             for (index, step) in identity.base.iter().enumerate() {
                 let parent = chain.last().map(|step| step.key);
-                let mut key = start("base", &identity, service, parent)
-                    .field("index", index.to_string().as_bytes());
-                if step.settings {
-                    key = with_settings(key, service);
-                }
-                for (name, value) in &step.fields {
-                    key = key.field("field", name.as_bytes()).field("value", value);
-                }
-                if let Some(program) = service.program.as_deref().filter(|it| it.keeps_data()) {
-                    key = self.with_program(key, service, program);
-                }
+                let key = |name: &str, parent| {
+                    let mut key = start("base", &identity, name, parent)
+                        .field("index", index.to_string().as_bytes());
+                    if step.settings {
+                        key = with_settings(key, service);
+                    }
+                    for (name, value) in &step.fields {
+                        key = key.field("field", name.as_bytes()).field("value", value);
+                    }
+                    key
+                };
+                let program = service.program.as_deref().filter(|it| it.keeps_data());
+                let own = key(&service.name, parent);
+                let own = match program {
+                    Some(program) => self.with_program(own, service, program),
+                    None => own,
+                };
+                // What the commands of a program write, may have the service's name in it.
+                let first = index == 0 && service.program.is_none();
                 chain.push(PlannedStep {
-                    key: key.finish(),
+                    key: own.finish(),
                     parent,
                     prefixes: Vec::new(),
+                    alike: first.then(|| key(USUAL_NAME, None).finish()),
                     service: service.name.clone(),
                     beside: Vec::new(),
                     label: step.label.clone(),
@@ -108,6 +119,7 @@ impl<'a> Keys<'a> {
             key,
             parent: None,
             prefixes: stored.keys,
+            alike: None,
             service: service.name.clone(),
             beside: Vec::new(),
             label: format!("stored {name}"),
@@ -136,7 +148,7 @@ impl<'a> Keys<'a> {
         let beside = running.iter().filter(|name| **name != service.name);
         let beside = beside.map(|name| (*name).to_owned()).collect();
         let key = |parent| {
-            let mut key = start(kind(&step.kind), &identity, service, parent)
+            let mut key = start(kind(&step.kind), &identity, &service.name, parent)
                 .field("database", service.database.as_bytes());
             if let Some(programs) = programs {
                 key = key.field("programs", programs.to_string().as_bytes());
@@ -177,6 +189,7 @@ impl<'a> Keys<'a> {
             key: made.key,
             parent,
             prefixes: made.prefixes,
+            alike: None,
             service: service.name.clone(),
             beside,
             label: made.label,
@@ -385,19 +398,14 @@ fn kind(kind: &StepKind) -> &'static str {
 }
 
 /// The fields that every key has.
-fn start(
-    kind: &str,
-    identity: &EngineIdentity,
-    service: &Service,
-    parent: Option<Digest>,
-) -> Labelled {
+fn start(kind: &str, identity: &EngineIdentity, service: &str, parent: Option<Digest>) -> Labelled {
     let parent = parent.map(|parent| parent.to_string()).unwrap_or_default();
     Labelled::new("step")
         .field("format", FORMAT)
         .field("engine", identity.name.as_bytes())
         .field("version", identity.version.as_bytes())
         .field("parent", parent.as_bytes())
-        .field("service", service.name.as_bytes())
+        .field("service", service.as_bytes())
         .field("step", kind.as_bytes())
 }
 

@@ -88,6 +88,9 @@ pub struct PlannedStep {
     pub parent: Option<Digest>,
     /// For a set of migrations the keys of the states on the way: after each script but the last.
     pub prefixes: Vec<Digest>,
+    /// For the first step of a service, the key that it would have if its service were the only one and had the
+    /// [usual name](crate::spec::USUAL_NAME): steps that have it in common make the same files.
+    pub alike: Option<Digest>,
     /// The service that it goes to.
     pub service: String,
     /// The other services that run meanwhile, where a server has to.

@@ -46,3 +46,4 @@ pub use model::*;
 pub use order::{needed_by, run_beside};
 pub use problem::{Problem, Problems, SpecError, excerpt};
 pub use program::{DATA, Dependency, Health, HealthTest, ServiceProgram};
+pub use read_snapshots::USUAL_NAME;

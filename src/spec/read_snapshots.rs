@@ -11,8 +11,8 @@ use super::read::{Fields, Reader, Slot, slot};
 use super::read_services::{OF_A_PROGRAM, SERVICE};
 use super::yaml::{Entry, Value};
 
-/// The service of the short form `engine:`.
-const SHORT_FORM: &str = "db";
+/// What the service is called of a snapshot that names none: of the short form `engine:`.
+pub const USUAL_NAME: &str = "db";
 
 /// The keys of a service, which the short form has beside `engine`.
 const OF_A_SERVICE: [&str; 3] = ["database", "settings", "bin_dir"];
@@ -88,7 +88,7 @@ impl Reader<'_> {
         let Some(services) = fields.get("services") else {
             let engine = fields.get("engine");
             let name = Placed {
-                value: SHORT_FORM.into(),
+                value: USUAL_NAME.into(),
                 place: engine.as_ref().map_or(snapshot.place, |engine| engine.key),
             };
             let others = ["engine", "services", "from"];

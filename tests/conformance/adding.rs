@@ -29,6 +29,7 @@ fn step(key: &str, work: Work) -> PlannedStep {
         key: Digest::of(key.as_bytes()),
         parent: None,
         prefixes: Vec::new(),
+        alike: None,
         service: "config".to_owned(),
         beside: Vec::new(),
         label: key.to_owned(),
