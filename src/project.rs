@@ -26,7 +26,7 @@ use crate::engine::{self, Engine};
 use crate::event::{Event, Outcome, Totals};
 use crate::plan::{self, BaseStep, EngineIdentity, Known, Plan};
 use crate::sandbox::Identity;
-use crate::schedule::{self, KeepWhen, Stop};
+use crate::schedule::{self, KeepWhen, Queue, Stop};
 use crate::spec::{self, Service, Snapshot, Spec};
 use crate::store::{History, KeptLimits, KeptRecord, Store, TestResult};
 
@@ -287,7 +287,8 @@ impl Project {
         }
         let scheduled: Vec<_> = chosen.iter().map(|test| test.scheduled.clone()).collect();
         let broken = Arc::new(OnceLock::new());
-        let pool = Arc::new(cases::pool_for(&chosen, jobs)?);
+        let queue = Queue::new(&scheduled, &options.expected, jobs);
+        let pool = Arc::new(cases::pool_for(&chosen, queue.upcoming(), jobs)?);
         let attempt = {
             let (pool, broken) = (Arc::clone(&pool), Arc::clone(&broken));
             move |test: usize, _attempt: u32, stop: &Stop| {

@@ -25,6 +25,7 @@ mod redis;
 mod report;
 mod run;
 mod sandbox;
+mod schedule;
 mod serve;
 mod spec;
 mod store;

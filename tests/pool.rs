@@ -97,6 +97,22 @@ fn what_is_expected_is_parked_and_handed_over_and_none_is_left() {
 }
 
 #[test]
+fn what_is_asked_for_next_is_parked_first_however_many_kinds_there_are() {
+    if !userns() {
+        return;
+    }
+    let (_project, [one, two]) = orders(["one", "two"]);
+    let pool = Pool::new(budget(4, 1)).expect("a pool");
+    let next = [&one, &two, &two, &one, &two, &one];
+    pool.expect_in_order(next);
+    for order in next {
+        until_parked(&pool, 1);
+        assert!(pool.take(order, None).expect("a container").was_parked());
+    }
+    assert_eq!(pool.parked(), 0);
+}
+
+#[test]
 fn each_is_a_copy_of_its_own_parked_or_not() {
     if !userns() {
         return;

@@ -12,6 +12,8 @@ use crate::engine::{Address, Engine};
 #[derive(Debug, Default)]
 pub(super) struct Lanes {
     all: Vec<Lane>,
+    /// The lanes that will be asked, where somebody said so: the next one first.
+    upcoming: VecDeque<usize>,
     /// Containers that are not parked: handed over, being started for a caller, being taken apart.
     pub(super) occupied: usize,
     /// Who waits, in the order in which they asked.
@@ -89,7 +91,15 @@ impl Lanes {
 
     pub(super) fn expect(&mut self, order: &Order, times: usize) {
         let lane = self.lane(order);
+        self.upcoming.retain(|next| *next != lane);
+        self.upcoming.extend(std::iter::repeat_n(lane, times));
         self.all[lane].expected = Some(times);
+    }
+
+    pub(super) fn expect_next(&mut self, order: &Order) {
+        let lane = self.lane(order);
+        self.upcoming.push_back(lane);
+        *self.all[lane].expected.get_or_insert(0) += 1;
     }
 
     /// How many are parked.
@@ -139,6 +149,10 @@ impl Lanes {
         if let Some(expected) = &mut lane.expected {
             *expected = expected.saturating_sub(1);
         }
+        let upcoming = self.upcoming.iter().position(|next| *next == ticket.lane);
+        if let Some(upcoming) = upcoming {
+            self.upcoming.remove(upcoming);
+        }
     }
 
     /// A parked container for a caller.
@@ -168,10 +182,37 @@ impl Lanes {
         Turn::Start { in_place_of }
     }
 
-    /// Takes a parked container out of the lane that has most of them.
+    /// Takes a parked container out of the lane that is asked last, or that has most of them where nobody knows.
     fn evict(&mut self) -> Option<Live> {
-        let fullest = self.all.iter_mut().max_by_key(|lane| lane.parked.len())?;
-        Some(fullest.parked.pop_front()?.live)
+        let next = |lane: usize| self.upcoming.iter().position(|next| *next == lane);
+        let lanes = self.all.iter().enumerate();
+        let parked = lanes.filter(|(_, lane)| !lane.parked.is_empty());
+        let last = parked
+            .max_by_key(|(index, lane)| (next(*index).unwrap_or(usize::MAX), lane.parked.len()));
+        let (last, _) = last?;
+        Some(self.all[last].parked.pop_front()?.live)
+    }
+
+    /// The first lane that will be asked for more than it has, among as many requests as containers may be parked.
+    fn next_missing(&self, budget: &Budget) -> Option<usize> {
+        let mut asked: Vec<(usize, usize)> = Vec::new();
+        for &index in self.upcoming.iter().take(budget.parked) {
+            let times = match asked.iter_mut().find(|(lane, _)| *lane == index) {
+                Some((_, times)) => {
+                    *times += 1;
+                    *times
+                }
+                None => {
+                    asked.push((index, 1));
+                    1
+                }
+            };
+            let lane = &self.all[index];
+            if !lane.failed && times > lane.parked.len() + lane.starting {
+                return Some(index);
+            }
+        }
+        None
     }
 
     /// A container is no longer used by its caller; it still takes its place.
@@ -197,26 +238,25 @@ impl Lanes {
         if self.closed || self.room(budget) == 0 {
             return None;
         }
-        let ahead = self.parked() + self.starting();
-        let missing = |lane: &Lane| {
-            // Callers who wait are served first, whatever may be parked.
-            let wanted = match lane.expected {
-                Some(expected) => expected.min(budget.parked),
-                // One that was asked for once may never be asked for again.
-                None if lane.asked < 2 => 0,
-                None => lane.peak.min(budget.parked),
-            };
-            match lane.failed || ahead >= budget.parked {
-                true => 0,
-                false => wanted.saturating_sub(lane.parked.len() + lane.starting),
+        if self.parked() + self.starting() >= budget.parked {
+            return None;
+        }
+        // Callers who wait are served first, whatever may be parked.
+        let missing = |lane: &Lane| match lane.expected {
+            // One that was asked for once may never be asked for again.
+            None if !lane.failed && lane.asked >= 2 => {
+                let wanted = lane.peak.min(budget.parked);
+                wanted.saturating_sub(lane.parked.len() + lane.starting)
             }
+            _ => 0,
         };
-        let (index, lane) = self
-            .all
-            .iter_mut()
-            .enumerate()
-            .max_by_key(|(_, lane)| missing(lane))?;
-        if missing(lane) == 0 || !budget.has_memory_for(&lane.order) {
+        let index = self.next_missing(budget).or_else(|| {
+            let lanes = self.all.iter().enumerate();
+            let (index, lane) = lanes.max_by_key(|(_, lane)| missing(lane))?;
+            (missing(lane) > 0).then_some(index)
+        })?;
+        let lane = &mut self.all[index];
+        if !budget.has_memory_for(&lane.order) {
             return None;
         }
         lane.starting += 1;
@@ -283,6 +323,7 @@ impl Lanes {
     /// What must go as nobody asks for it any more.
     pub(super) fn forget(&mut self, which: impl Fn(&Order) -> bool) -> Vec<Live> {
         let mut parked = Vec::new();
+        self.upcoming.retain(|lane| !which(&self.all[*lane].order));
         for lane in self.all.iter_mut().filter(|lane| which(&lane.order)) {
             lane.expected = Some(0);
             parked.extend(lane.parked.drain(..).map(|parked| parked.live));

@@ -111,6 +111,17 @@ impl Pool {
         self.shared.changed.notify_all();
     }
 
+    /// Says what will be asked for next, one after the other, behind what was said before: those that come first are
+    /// parked first, as far as the budget goes, and none is left over at the end.
+    pub fn expect_in_order<'o>(&self, orders: impl IntoIterator<Item = &'o Order>) {
+        let mut lanes = self.shared.lanes();
+        for order in orders {
+            lanes.expect_next(order);
+        }
+        drop(lanes);
+        self.shared.changed.notify_all();
+    }
+
     /// Nobody asks for copies of `state` any more: what is parked of it is taken apart.
     pub fn forget_copies_of(&self, state: &Arc<State>) {
         let parked = self

@@ -37,19 +37,14 @@ pub fn default_jobs<'o>(orders: impl IntoIterator<Item = &'o Order>) -> usize {
     cores.min(fit).max(1)
 }
 
-/// A pool that knows how many containers of which kind the tests will take.
-pub(super) fn pool_for(chosen: &[Chosen], jobs: usize) -> Result<Pool, ProjectError> {
+/// A pool that knows which containers the tests will take, in the order `upcoming`.
+pub(super) fn pool_for(
+    chosen: &[Chosen],
+    upcoming: impl Iterator<Item = usize>,
+    jobs: usize,
+) -> Result<Pool, ProjectError> {
     let pool = Pool::new(Budget::of_jobs(jobs)).map_err(ProjectError::Pool)?;
-    let mut orders: Vec<(&Order, usize)> = Vec::new();
-    for order in chosen.iter().map(|test| &test.case.order) {
-        match orders.iter_mut().find(|(known, _)| *known == order) {
-            Some((_, times)) => *times += 1,
-            None => orders.push((order, 1)),
-        }
-    }
-    for (order, times) in orders {
-        pool.expect(order, times);
-    }
+    pool.expect_in_order(upcoming.map(|test| &chosen[test].case.order));
     Ok(pool)
 }
 
@@ -159,6 +154,7 @@ fn chosen(
         entry: test.name.clone(),
         snapshot: test.snapshot.clone(),
         retries: request.retries.or(test.retries).unwrap_or(0),
+        threads: test.threads_required,
     };
     Some(Chosen { scheduled, case })
 }

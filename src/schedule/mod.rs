@@ -29,7 +29,7 @@ pub use relatives::{stop_with_parent, wait_for_child};
 pub use signals::{Stop, Watch, watch};
 
 /// A test as the scheduler sees it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Scheduled {
     /// The full name.
     pub name: String,
@@ -39,6 +39,8 @@ pub struct Scheduled {
     pub snapshot: String,
     /// How often it is tried again after a failure.
     pub retries: u32,
+    /// How many of the run's slots it takes; 0 counts as 1, and more than there are as all.
+    pub threads: usize,
 }
 
 /// How a run goes.
@@ -87,13 +89,7 @@ pub fn run(
         options,
         stop,
         attempt,
-        queue: Queue::new(
-            &tests
-                .iter()
-                .map(|test| test.name.as_str())
-                .collect::<Vec<_>>(),
-            &options.expected,
-        ),
+        queue: Queue::new(tests, &options.expected, jobs),
         tries: vec![0; tests.len()],
         totals: Totals {
             build: options.build,
@@ -138,7 +134,7 @@ impl Loop<'_> {
         }));
         let mut running = FuturesUnordered::new();
         loop {
-            while running.len() < jobs && self.stop.asked().is_none() {
+            while self.stop.asked().is_none() {
                 let Some(test) = self.queue.take() else { break };
                 self.tries[test] += 1;
                 let number = self.tries[test];
@@ -185,6 +181,7 @@ impl Loop<'_> {
     }
 
     fn finish(&mut self, test: usize, attempt: Attempt, sink: &mut dyn FnMut(Event)) {
+        self.queue.finished(test);
         self.totals.fixture += attempt.fixture;
         self.totals.body += attempt.body;
         self.totals.copied_up += attempt.copied_up;

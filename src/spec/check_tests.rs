@@ -48,6 +48,7 @@ pub(super) fn check_test(
         kind: kind?,
         timeout: draft.timeout.map(|timeout| timeout.value),
         retries: draft.retries,
+        threads_required: draft.threads_required,
         environment: draft.environment,
         working_dir: draft.working_dir,
         files: draft.files,

@@ -83,6 +83,7 @@ pub(super) struct TestDraft {
     pub(super) discover: Field<CommandLine>,
     pub(super) timeout: Option<Placed<Duration>>,
     pub(super) retries: Option<u32>,
+    pub(super) threads_required: usize,
     pub(super) environment: BTreeMap<String, String>,
     pub(super) working_dir: Option<PathBuf>,
     pub(super) files: Files,

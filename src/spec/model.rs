@@ -150,6 +150,8 @@ pub struct Test {
     pub timeout: Option<Duration>,
     /// How often a failed test is tried again.
     pub retries: Option<u32>,
+    /// How many of the tests that run at once it counts for, 1 at least; more than there may be are all.
+    pub threads_required: usize,
     /// Further variables.
     pub environment: BTreeMap<String, String>,
     /// The working folder, relative to the spec's folder.

@@ -9,6 +9,9 @@ use super::problem::{quoted, unknown};
 use super::read::{Reader, Slot};
 use crate::units::parse_duration;
 
+/// As many threads as a run has, whatever `-j` says; nextest's word for it.
+const ALL_THREADS: &str = "num-test-threads";
+
 impl Reader<'_> {
     pub(super) fn tests(&mut self, slot: &Slot<'_>) -> Vec<TestDraft> {
         let tests = self.list(slot).unwrap_or_default();
@@ -28,6 +31,7 @@ impl Reader<'_> {
             "discover",
             "timeout",
             "retries",
+            "threads_required",
             "environment",
             "working_dir",
             "files",
@@ -46,6 +50,7 @@ impl Reader<'_> {
             discover: self.field(&fields, "discover", Self::command),
             timeout: None,
             retries: None,
+            threads_required: 1,
             environment: BTreeMap::new(),
             working_dir: None,
             files: Files::default(),
@@ -70,6 +75,23 @@ impl Reader<'_> {
                     quoted(&text)
                 );
                 self.fault(slot.place(), message);
+            }
+        }
+        if let Some(slot) = fields.get("threads_required")
+            && let Some(text) = self.word(&slot)
+        {
+            match text.trim() {
+                ALL_THREADS => draft.threads_required = usize::MAX,
+                number => match number.parse() {
+                    Ok(threads) if threads > 0 => draft.threads_required = threads,
+                    _ => {
+                        let message = format!(
+                            "`threads_required` must be a whole number of at least 1, or {ALL_THREADS}, not {}",
+                            quoted(&text)
+                        );
+                        self.fault(slot.place(), message);
+                    }
+                },
             }
         }
         if let Some(slot) = fields.get("environment") {

@@ -240,6 +240,7 @@ fn entries_become_tests_in_the_order_of_the_spec() {
         kind,
         timeout: None,
         retries: None,
+        threads_required: 1,
         environment: BTreeMap::new(),
         working_dir: None,
         files: Files::Copy,

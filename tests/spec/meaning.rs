@@ -226,6 +226,19 @@ fn a_database_of_redis_is_a_number() {
 }
 
 #[test]
+fn a_test_counts_for_one_unless_it_says_for_how_many() {
+    let threads = |keys: &str| {
+        let spec = good(with_tests(&format!(
+            "  - {{ name: a, command: x{keys} }}\n"
+        )));
+        spec.tests[0].threads_required
+    };
+    assert_eq!(threads(""), 1);
+    assert_eq!(threads(", threads_required: 4"), 4);
+    assert_eq!(threads(", threads_required: num-test-threads"), usize::MAX);
+}
+
+#[test]
 fn a_test_runs_one_kind_of_thing() {
     for (keys, said) in [
         ("name: a", "this test runs nothing"),
