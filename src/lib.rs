@@ -40,6 +40,7 @@ pub mod engine;
 pub mod event;
 mod front;
 pub mod init;
+pub mod loop_store;
 pub mod migrate;
 pub mod package;
 pub mod plan;

@@ -28,6 +28,7 @@ const RANKS: &[(&str, u8)] = &[
     ("event", 3),
     ("carry", 3),
     ("container", 3),
+    ("loop_store", 3),
     ("builder", 4),
     ("difference", 4),
     ("pool", 5),
@@ -74,6 +75,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "cargo",
             "container",
             "doctor",
+            "loop_store",
             "pool",
             "schedule",
             "serve",
@@ -95,6 +97,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         "rustix",
         &[
             "disk/xattr.rs",
+            "loop_store/device.rs",
             "pool/wire.rs",
             "report/progress.rs",
             "sandbox",

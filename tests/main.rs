@@ -17,6 +17,7 @@ mod front;
 mod house;
 mod kept;
 mod leftovers;
+mod loop_store;
 mod migrate;
 mod package;
 mod plan;

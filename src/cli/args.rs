@@ -25,7 +25,7 @@ pub(super) use diff::{Diff, Limit};
 pub(super) use kept::{Drop, Enter, Kept};
 pub(super) use serve::Serve;
 pub(super) use start::{Completions, Doctor, Init, Man};
-pub(super) use store::{Df, Fsck, Gc, Inspect, List};
+pub(super) use store::{Df, Fsck, Gc, Inspect, List, Store, StoreCommand, StoreInit};
 
 /// Every test gets its own copy of a prepared database.
 #[derive(Debug, Parser)]
@@ -108,6 +108,8 @@ pub(super) enum Subcommand {
     Fsck(Fsck),
     /// Say what takes how much room in the store.
     Df(Df),
+    /// Say what the store lies on, or make one whose copies share blocks.
+    Store(Store),
     /// Say what this machine allows, and what to paste for what it does not.
     Doctor(Doctor),
     /// Print the script that lets a shell complete the command line.

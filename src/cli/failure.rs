@@ -11,6 +11,7 @@ use cowherd::difference::DifferenceError;
 use cowherd::disk::DiskError;
 use cowherd::event::in_words;
 use cowherd::init::InitError;
+use cowherd::loop_store::LoopStoreError;
 use cowherd::plan::PlanError;
 use cowherd::pool::client::ClientError;
 use cowherd::project::ProjectError;
@@ -101,6 +102,13 @@ fn kind(error: &anyhow::Error) -> (u8, Option<String>) {
     }
     if let Some(error) = error.downcast_ref::<StoreError>() {
         return (97, error.hint());
+    }
+    if let Some(error) = error.downcast_ref::<LoopStoreError>() {
+        let usage = matches!(
+            error,
+            LoopStoreError::HasLayers(_) | LoopStoreError::NoUser(_)
+        );
+        return (if usage { 2 } else { 97 }, error.hint());
     }
     if let Some(error) = error.downcast_ref::<InitError>() {
         let usage = matches!(error, InitError::Exists { .. } | InitError::Engine { .. });

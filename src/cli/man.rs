@@ -20,23 +20,26 @@ pub(super) fn man(args: &args::Man) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     };
     fs::create_dir_all(folder).with_context(|| format!("can't create {}", folder.display()))?;
-    let mut written = 1;
-    for subcommand in command.get_subcommands() {
-        let name = subcommand.get_name().to_owned();
-        if subcommand.is_hide_set() || name == "help" {
-            continue;
-        }
-        let name = format!("cowherd-{name}");
-        write(folder, &name, &page(subcommand.clone())?)?;
-        written += 1;
-    }
-    write(folder, "cowherd", &page(command)?)?;
+    let written = write_all(folder, "cowherd", &command)?;
     say(&format!(
         "{} in {}\n",
         count(written, "page"),
         folder.display()
     ))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Writes the page of a command and those of its subcommands, and says how many they are.
+fn write_all(folder: &Path, name: &str, command: &clap::Command) -> anyhow::Result<u64> {
+    let mut written = 1;
+    write(folder, name, &page(command.clone())?)?;
+    for subcommand in command.get_subcommands() {
+        let own = subcommand.get_name();
+        if !subcommand.is_hide_set() && own != "help" {
+            written += write_all(folder, &format!("{name}-{own}"), subcommand)?;
+        }
+    }
+    Ok(written)
 }
 
 fn page(command: clap::Command) -> anyhow::Result<String> {

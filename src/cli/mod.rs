@@ -31,6 +31,7 @@ mod run;
 mod serve;
 mod shell;
 mod sqlite_client;
+mod store;
 
 use std::io::IsTerminal;
 use std::os::unix::process::ExitStatusExt as _;
@@ -76,6 +77,7 @@ pub(crate) fn main() -> ExitCode {
         Subcommand::Gc(gc) => gc::gc(&gc),
         Subcommand::Fsck(fsck) => fsck::fsck(&fsck),
         Subcommand::Df(df) => df::df(&df),
+        Subcommand::Store(store) => store::store(&store),
         Subcommand::Doctor(doctor) => doctor::doctor(&doctor),
         Subcommand::Completions(completions) => completions::completions(&completions),
         Subcommand::Man(man) => man::man(&man),

@@ -180,8 +180,8 @@ impl Host {
         (state.largest_file() > LARGE_FILE && !self.can_reflink()).then(|| {
             format!(
                 "the largest file of `{}` has {}: each test that writes to it, or opens it for writing as \
-                 PostgreSQL does with every table, copies it; a store on XFS or btrfs (COWHERD_STORE) shares the \
-                 blocks instead",
+                 PostgreSQL does with every table, copies it; `sudo cowherd store init`, once, makes a store that \
+                 shares the blocks instead",
                 state.snapshot,
                 units::format_size(state.largest_file())
             )
@@ -195,5 +195,5 @@ impl Host {
     }
 }
 
-/// From this size on, in bytes, a file is better shared than copied.
-const LARGE_FILE: u64 = 64 << 20;
+/// Beyond this size, in bytes, a file is better shared than copied.
+pub const LARGE_FILE: u64 = 64 << 20;

@@ -32,7 +32,7 @@ pub use copied::CopiedUp;
 pub use dialogue::Dialogue;
 pub use error::ContainerError;
 pub use forward::Forward;
-pub use host::{Host, Live, Order, ProjectFiles};
+pub use host::{Host, LARGE_FILE, Live, Order, ProjectFiles};
 use service::LiveService;
 use services::Waiting;
 pub use setup::{Services, Setup, Writable, base_environment, command_of};

@@ -1,10 +1,10 @@
 //! Copying a tree, by sharing blocks where the file system can.
 
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions};
-use std::hash::{BuildHasher as _, RandomState};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::os::unix::fs::{
-    DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, lchown, symlink,
+    DirBuilderExt as _, FileExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
+    lchown, symlink,
 };
 use std::path::Path;
 
@@ -15,7 +15,7 @@ use nix::sys::time::TimeSpec;
 use nix::unistd::{Whence, lseek, mkfifo};
 
 use super::walk::kind;
-use super::{Context as _, DiskError, Kind, is_root, remove_tree, xattr};
+use super::{Context as _, DiskError, Kind, Unnamed, is_root, remove_tree, xattr};
 
 /// What a copy cost.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -191,17 +191,13 @@ fn copy_extents(source: &File, target: &File, length: u64) -> io::Result<()> {
     }
 }
 
-/// Whether files in `folder` can share their blocks: tried, with two files that are removed again.
+/// Whether files in `folder` can share their blocks: tried, with two files that get no name.
 ///
 /// # Errors
 /// When the files can't be written.
 pub fn can_reflink(folder: &Path) -> Result<bool, DiskError> {
-    let random = RandomState::new().hash_one(0);
-    let original = folder.join(format!(".reflink-{random:016x}"));
-    let shared = folder.join(format!(".reflink-{random:016x}-copy"));
-    fs::write(&original, [7; 4096]).on("write", &original)?;
-    let result = reflink_copy::reflink(&original, &shared);
-    let _ = fs::remove_file(&shared);
-    fs::remove_file(&original).on("remove", &original)?;
-    Ok(result.is_ok())
+    let (original, shared) = (Unnamed::new(folder)?, Unnamed::new(folder)?);
+    let written = original.file().write_all_at(&[7; 4096], 0);
+    written.on("write a file in", folder)?;
+    Ok(reflink_copy::reflink_file(original.file(), shared.file()).is_ok())
 }

@@ -142,19 +142,18 @@ fn sharing(store: &StoreFacts, facts: &Facts) -> Check {
     );
     let cause = "only tables (PostgreSQL) and databases (SQLite) of 100 MB and more make this felt; \
                  XFS, btrfs and bcachefs share blocks instead";
-    let sudo = facts.sudo();
-    let folder = word(store.path.parent().unwrap_or(&store.path));
-    let (image, owner) = (format!("{folder}/cowherd.xfs"), "\"$(id -u)\"");
+    let program = word(&facts.program);
+    // sudo(8) lets neither the variable nor the way to the program through.
+    let caller = match facts.sudo() {
+        "" => String::new(),
+        sudo => format!("{sudo}env COWHERD_STORE={} ", word(&store.path)),
+    };
     check(Status::Advisory, finding).remedy(Remedy::new(
         cause,
         [Way::new(
-            "a file of 20 GB that holds an XFS, for the store alone (mkfs.xfs is in the package xfsprogs)",
-            format!(
-                "truncate -s 20G {image} && mkfs.xfs {image}\n\
-                 {sudo}mkdir -p /mnt/cowherd && {sudo}mount -o loop {image} /mnt/cowherd\n\
-                 {sudo}chown {owner} /mnt/cowherd\n\
-                 export COWHERD_STORE=/mnt/cowherd"
-            ),
+            "a store in a file of up to 20 GB that holds an XFS, made once by root (mkfs.xfs is in the package \
+             xfsprogs); `cowherd store init --help` tells more",
+            format!("{caller}{program} store init --size 20G"),
         )],
     ))
 }

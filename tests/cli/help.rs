@@ -38,6 +38,9 @@ fn help_is_the_same_at_every_width_and_plain() {
         assert_eq!(help, project.run(&["help", &name]).code(0).stdout);
         golden(&format!("cli/{name}.txt"), &help);
     }
+    let help = project.run(&["store", "init", "--help"]).code(0).stdout;
+    is_plain(&help);
+    golden("cli/store-init.txt", &help);
 }
 
 #[test]
@@ -79,8 +82,9 @@ fn a_manual_page_is_there_for_each_subcommand() {
     assert!(page.contains(".TH cowherd 1"), "{page}");
     let stdout = project.run(&["man", "--dir", "out/man1"]).code(0).stdout;
     let names = subcommands(&project);
-    assert_eq!(stdout, format!("{} pages in out/man1\n", names.len() + 1));
-    for name in names {
+    // One of all, and one of the only subcommand that has its own.
+    assert_eq!(stdout, format!("{} pages in out/man1\n", names.len() + 2));
+    for name in names.iter().map(String::as_str).chain(["store-init"]) {
         let file = project.folder().join(format!("out/man1/cowherd-{name}.1"));
         let page = std::fs::read_to_string(file).unwrap();
         assert!(page.contains(&format!(".TH cowherd-{name} 1")), "{page}");

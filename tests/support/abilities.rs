@@ -116,3 +116,25 @@ pub(crate) fn mariadb() -> bool {
     });
     userns() && require("mariadb", probe.clone())
 }
+
+/// Whether an XFS in a file can be made and mounted: as root, and where the loop devices are not another machine's.
+pub(crate) fn xfs() -> bool {
+    static PROBE: OnceLock<Result<(), String>> = OnceLock::new();
+    let probe = PROBE.get_or_init(|| {
+        if !nix::unistd::geteuid().is_root() {
+            return Err("an ordinary user can't mount it".to_owned());
+        }
+        let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+        let script = "truncate -s 300M image && mkfs.xfs -q image && mkdir mount && \
+                      unshare --mount mount -o loop image mount";
+        let mut command = std::process::Command::new("sh");
+        let path = std::env::var("PATH").unwrap_or_default();
+        command.args(["-c", script]).current_dir(folder.path());
+        match command.env("PATH", path + ":/usr/sbin:/sbin").output() {
+            Ok(output) if output.status.success() => Ok(()),
+            Ok(output) => Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
+            Err(error) => Err(error.to_string()),
+        }
+    });
+    require("xfs", probe.clone())
+}
