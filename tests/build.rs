@@ -11,6 +11,7 @@ mod mariadb;
 mod prefix;
 mod together;
 mod twins;
+mod reads;
 
 use crate::support::Project;
 
