@@ -136,6 +136,7 @@ impl Project {
             shown: repository_of(&project).into_iter().collect(),
             project,
             reflink: Arc::default(),
+            scratch: spec.scratch,
         };
         Ok(Self {
             spec,

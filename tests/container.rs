@@ -1,10 +1,10 @@
 //! Containers through the library: where their writable layers lie.
 
-use cowherd::container::{Container, Services, Setup, Writable, base_environment};
+use cowherd::container::{Container, Order, Services, Setup, Writable, base_environment};
 use cowherd::sandbox::Command;
 use cowherd::schedule::Stop;
 
-use crate::support::{Project, userns};
+use crate::support::{Project, require, userns};
 
 const SPEC: &str = "\
 version: 1
@@ -62,4 +62,53 @@ fn a_writable_layer_on_disk_holds_the_project_too_and_leaves_nothing() {
         std::fs::read(project.folder().join("kept/file")).expect("a file"),
         b"kept"
     );
+}
+
+#[test]
+fn the_writable_layer_lies_where_the_spec_says() {
+    for (scratch, in_store) in [
+        ("", !cowherd::disk::memory_takes_user_xattrs()),
+        (
+            "scratch: auto\n",
+            !cowherd::disk::memory_takes_user_xattrs(),
+        ),
+        ("scratch: store\n", true),
+        ("scratch: memory\n", false),
+    ] {
+        if !userns() || (scratch.contains("memory") && !memory_carries_overlays()) {
+            return;
+        }
+        let project =
+            Project::new(&format!("{scratch}{SPEC}")).file("seed.sql", "CREATE TABLE t (x);");
+        let file = project.folder().join("cowherd.yaml");
+        let opened =
+            cowherd::project::Project::open_in(&file, &project.store()).expect("a project");
+        let stop = Stop::new().expect("an order");
+        let state = opened.prepare_one("shop", &stop, &mut |_| {});
+        let state = state.expect("a project").expect("a state");
+        let mut live = Order::unseen(opened.on(), &state)
+            .start(None)
+            .expect("a container");
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", "echo >> /run/cowherd/db/data/shop.db"]);
+        command.envs(base_environment());
+        live.must_succeed("change a file", &command, None, None)
+            .expect("success");
+        let mut copies = 0;
+        let mut look = |entry: &cowherd::disk::Entry| {
+            copies += usize::from(entry.path.ends_with("shop.db"));
+            Ok::<(), cowherd::disk::DiskError>(())
+        };
+        let folder = project.store().join("scratch");
+        cowherd::disk::walk(&folder, cowherd::disk::Reach::Force, &mut look).expect("a folder");
+        assert_eq!(copies, usize::from(in_store), "{scratch}");
+    }
+}
+
+fn memory_carries_overlays() -> bool {
+    let carries = cowherd::disk::memory_takes_user_xattrs().then_some(());
+    require(
+        "memory",
+        carries.ok_or_else(|| "tmpfs takes no user attributes".to_owned()),
+    )
 }

@@ -49,6 +49,7 @@ impl Project {
             snapshots: Vec::new(),
             tests: Vec::new(),
             packages: BTreeMap::new(),
+            scratch: cowherd::spec::ScratchPlace::default(),
         };
         Self {
             root,

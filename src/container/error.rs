@@ -22,6 +22,11 @@ pub enum ContainerError {
     /// The scratch folder or the draft.
     #[error("can't prepare the container's writable layer")]
     Writable(#[source] io::Error),
+    /// The spec wants the writable layer in memory.
+    #[error(
+        "can't keep the container's writable layer in memory: tmpfs of this kernel takes no user attributes"
+    )]
+    NotInMemory,
     /// A file for a program's output can't be had.
     #[error("can't keep what a test prints")]
     Disk(#[source] DiskError),
@@ -123,6 +128,9 @@ impl ContainerError {
         match self {
             Self::Sandbox(error) | Self::Start { source: error, .. } => error.hint(),
             Self::Limits(error) => error.hint(),
+            Self::NotInMemory => Some(
+                "leave `scratch: memory` out of the spec, or use Linux 6.6 or newer".to_owned(),
+            ),
             Self::Store(error) => error.hint(),
             Self::Disk(error) => error.hint(),
             Self::Engine(error) => error.hint(),

@@ -9,6 +9,7 @@ use super::{Container, ContainerError, Services, Setup, State, Writable, group_i
 use crate::disk;
 use crate::sandbox::Identity;
 use crate::sandbox::cgroup::{Cgroups, Limits};
+use crate::spec::ScratchPlace;
 use crate::store::{Scratch, Store};
 use crate::units;
 
@@ -27,6 +28,8 @@ pub struct Host {
     pub shown: Vec<PathBuf>,
     /// Whether the store's file system can share blocks, once somebody asked.
     pub reflink: Arc<OnceLock<bool>>,
+    /// Where what containers write lies.
+    pub scratch: ScratchPlace,
 }
 
 /// What a container is asked for. It holds nothing of the test that it will be for, so that a container can be
@@ -157,27 +160,36 @@ impl Host {
         })
     }
 
-    /// A scratch folder for the writable layer of a copy of `state`, where it doesn't belong in memory: when
-    /// the kernel's tmpfs can't carry it, or when a file is so large that copying it up costs more than
-    /// memory is worth and the store's file system can share blocks instead.
+    /// A scratch folder for the writable layer of a copy of `state`, where it doesn't belong in memory: where the spec
+    /// says so, and without its word when the kernel's tmpfs can't carry it, or when a file is so large that copying
+    /// it up costs more than memory is worth and the store's file system can share blocks instead.
     ///
     /// # Errors
-    /// When the folder can't be made.
+    /// When the folder can't be made, and when the spec wants memory and the kernel's tmpfs can't carry it.
     pub fn scratch_for(&self, state: &State) -> Result<Option<Scratch>, ContainerError> {
         let large = || state.largest_file() > LARGE_FILE && self.can_reflink();
-        if disk::memory_takes_user_xattrs() && !large() {
-            return Ok(None);
+        let can = disk::memory_takes_user_xattrs();
+        let in_memory = match self.scratch {
+            ScratchPlace::Auto => can && !large(),
+            ScratchPlace::Memory if !can => return Err(ContainerError::NotInMemory),
+            ScratchPlace::Memory => true,
+            ScratchPlace::Store => false,
+        };
+        match in_memory {
+            true => Ok(None),
+            false => self
+                .store
+                .scratch()
+                .map(Some)
+                .map_err(ContainerError::Store),
         }
-        self.store
-            .scratch()
-            .map(Some)
-            .map_err(ContainerError::Store)
     }
 
     /// What the user should know of a state whose files are large, where the store's file system can't
-    /// share blocks.
+    /// share blocks; nothing where the spec wants them in memory.
     pub fn remark(&self, state: &State) -> Option<String> {
-        (state.largest_file() > LARGE_FILE && !self.can_reflink()).then(|| {
+        let wanted = self.scratch == ScratchPlace::Memory;
+        (!wanted && state.largest_file() > LARGE_FILE && !self.can_reflink()).then(|| {
             format!(
                 "the largest file of `{}` has {}: each test that writes to it, or opens it for writing as \
                  PostgreSQL does with every table, copies it; `sudo cowherd store init`, once, makes a store that \

@@ -8,7 +8,7 @@ use super::check_services::check_services;
 use super::check_tests::check_test;
 use super::draft::{Draft, Field, Placed, ServiceDraft, SnapshotDraft, StepDraft};
 use super::problem::{Faults, Place, list, nearest, quoted, unknown};
-use super::{Limits, Service, Snapshot, Step, StepKind, Test};
+use super::{Limits, ScratchPlace, Service, Snapshot, Step, StepKind, Test};
 
 /// The engines by every name that a spec may use, each with the name that the model uses.
 const ENGINES: [(&str, &str); 9] = [
@@ -57,6 +57,7 @@ pub(super) struct Checked {
     pub(super) snapshots: Vec<Snapshot>,
     pub(super) tests: Vec<Test>,
     pub(super) packages: BTreeMap<String, String>,
+    pub(super) scratch: ScratchPlace,
 }
 
 impl Checked {
@@ -119,6 +120,7 @@ pub(super) fn check(draft: Draft, faults: &mut Faults) -> Checked {
         packages: packages
             .map(|(name, snapshot)| (name, snapshot.value))
             .collect(),
+        scratch: draft.scratch,
     }
 }
 

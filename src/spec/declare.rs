@@ -69,6 +69,7 @@ pub fn declare(
         snapshots: checked.snapshots,
         tests: checked.tests,
         packages: checked.packages,
+        scratch: checked.scratch,
     })
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::problem::Place;
-use super::{CommandLine, Dependency, Files, Limits, ServiceProgram, StepKind};
+use super::{CommandLine, Dependency, Files, Limits, ScratchPlace, ServiceProgram, StepKind};
 
 /// A value and the place that is marked when it is wrong.
 #[derive(Debug, Clone)]
@@ -21,6 +21,7 @@ pub(super) struct Draft {
     pub(super) tests: Vec<TestDraft>,
     /// Names of packages, with the snapshot that each gets.
     pub(super) packages: Vec<(String, Placed<String>)>,
+    pub(super) scratch: ScratchPlace,
 }
 
 #[derive(Debug)]

@@ -156,5 +156,6 @@ fn parse_shown(
         snapshots: checked.snapshots,
         tests: checked.tests,
         packages: checked.packages,
+        scratch: checked.scratch,
     })
 }

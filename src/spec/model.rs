@@ -30,6 +30,20 @@ pub struct Spec {
     pub tests: Vec<Test>,
     /// Cargo packages by name, with the snapshot that each test of theirs gets; it always is one of the spec's.
     pub packages: BTreeMap<String, String>,
+    /// Where what containers write lies.
+    pub scratch: ScratchPlace,
+}
+
+/// Where the writable layers of containers lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ScratchPlace {
+    /// In memory, but in the store where a snapshot has a large file and the store's file system can share its blocks.
+    #[default]
+    Auto,
+    /// In memory, however large the files are.
+    Memory,
+    /// In the store.
+    Store,
 }
 
 /// One prepared state.

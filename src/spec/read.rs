@@ -108,8 +108,8 @@ impl Reader<'_> {
             key: start,
             node: root,
         };
-        let Some(fields) = self.fields(&root, &["version", "snapshots", "tests", "packages"])
-        else {
+        let known = ["version", "snapshots", "tests", "packages", "scratch"];
+        let Some(fields) = self.fields(&root, &known) else {
             return draft;
         };
         match fields.get("version") {
@@ -148,6 +148,11 @@ impl Reader<'_> {
                 Some((entry.key.clone(), snapshot))
             });
             draft.packages = packages.collect();
+        }
+        if let Some(slot) = fields.get("scratch")
+            && let Some(text) = self.word(&slot)
+        {
+            draft.scratch = self.scratch(&slot, &text);
         }
         draft
     }

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::problem::{Place, quoted};
+use super::problem::{Place, quoted, unknown};
 use super::read::{Fields, Reader, Slot, items};
 use super::yaml::Value;
-use super::{CommandLine, Limits};
+use super::{CommandLine, Limits, ScratchPlace};
 use crate::units::parse_size;
 
 impl Reader<'_> {
@@ -61,6 +61,20 @@ impl Reader<'_> {
                 Some(false)
             }
             _ => self.wrong_shape(slot, "`true` or `false`"),
+        }
+    }
+
+    /// Where writable layers lie.
+    pub(super) fn scratch(&mut self, slot: &Slot<'_>, text: &str) -> ScratchPlace {
+        match text {
+            "auto" => ScratchPlace::Auto,
+            "memory" => ScratchPlace::Memory,
+            "store" => ScratchPlace::Store,
+            other => {
+                let known = ["auto", "memory", "store"];
+                self.fault(slot.place(), unknown("value of `scratch`", other, known));
+                ScratchPlace::default()
+            }
         }
     }
 

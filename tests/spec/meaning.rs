@@ -313,3 +313,22 @@ fn a_package_gets_a_snapshot_that_there_is() {
         assert_eq!(problem(spec(packages)), expected);
     }
 }
+
+#[test]
+fn scratch_names_a_place_for_what_is_written() {
+    use cowherd::spec::ScratchPlace;
+    let spec =
+        |line: &str| format!("version: 1\n{line}\nsnapshots: {{ a: {{ engine: sqlite }} }}\n");
+    for (line, place) in [
+        ("", ScratchPlace::Auto),
+        ("scratch: auto", ScratchPlace::Auto),
+        ("scratch: memory", ScratchPlace::Memory),
+        ("scratch: store", ScratchPlace::Store),
+    ] {
+        assert_eq!(good(spec(line)).scratch, place, "{line}");
+    }
+    assert_eq!(
+        problem(spec("scratch: disk")),
+        "2:10: unknown value of `scratch` `disk`; known: `auto`, `memory`, `store`"
+    );
+}

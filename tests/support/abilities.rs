@@ -120,10 +120,9 @@ pub(crate) fn mariadb() -> bool {
 /// Whether an XFS in a file can be made and mounted: as root, and where the loop devices are not another machine's.
 pub(crate) fn xfs() -> bool {
     static PROBE: OnceLock<Result<(), String>> = OnceLock::new();
+    let root = nix::unistd::geteuid().is_root().then_some(());
+    let root = root.ok_or_else(|| "an ordinary user can't mount an XFS".to_owned());
     let probe = PROBE.get_or_init(|| {
-        if !nix::unistd::geteuid().is_root() {
-            return Err("an ordinary user can't mount it".to_owned());
-        }
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
         let script = "truncate -s 300M image && mkfs.xfs -q image && mkdir mount && \
                       unshare --mount mount -o loop image mount";
@@ -136,5 +135,5 @@ pub(crate) fn xfs() -> bool {
             Err(error) => Err(error.to_string()),
         }
     });
-    require("xfs", probe.clone())
+    require("root", root) && require("xfs", probe.clone())
 }
