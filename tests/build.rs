@@ -9,9 +9,9 @@ mod keys;
 mod looks;
 mod mariadb;
 mod prefix;
+mod reads;
 mod together;
 mod twins;
-mod reads;
 
 use crate::support::Project;
 

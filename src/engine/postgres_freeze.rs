@@ -47,20 +47,17 @@ pub(super) fn freeze(live: &Live<'_>, user: &str, databases: [&str; 2]) -> Resul
     let mut others = Vec::new();
     for row in session.run(DATABASES)? {
         let [oid, name, current] = texts(row);
-        match changed.get(&oid) {
-            Some(files) if current == "t" => {
-                freeze_one(&mut session, files.union(&shared).copied())?;
-            }
-            // Its other sessions would be in the way of nobody, and it has none.
-            None if current == "t" => freeze_one(&mut session, shared.iter().copied())?,
-            Some(files) => others.push((name, files)),
-            None => {}
+        let files = changed.remove(&oid).unwrap_or_default();
+        if current == "t" {
+            freeze_one(&mut session, files.union(&shared))?;
+        } else if !files.is_empty() {
+            others.push((name, files));
         }
     }
     session.end()?;
     for (name, files) in others {
         let mut session = begin(&name)?;
-        freeze_one(&mut session, files.iter().copied())?;
+        freeze_one(&mut session, files.iter())?;
         session.end()?;
     }
     Ok(())
@@ -107,9 +104,19 @@ fn changed(data: &Path) -> Result<BTreeMap<String, BTreeSet<u32>>, EngineError> 
 }
 
 /// Freezes the relations with these files. ANALYZE itself writes rows, which the last VACUUM freezes.
-fn freeze_one(session: &mut Session, files: impl Iterator<Item = u32>) -> Result<(), EngineError> {
-    let files: Vec<String> = files.map(|file| file.to_string()).collect();
-    if files.is_empty() || session.run(FILLED)? != [[Some("t".to_owned())]] {
+///
+/// A database without objects of a user's is as `initdb` froze it: to open its catalogues would only copy them into the
+/// layer. `initdb` leaves rows in what all share, though, and the step after it finds no objects yet.
+fn freeze_one<'f>(
+    session: &mut Session,
+    files: impl Iterator<Item = &'f u32>,
+) -> Result<(), EngineError> {
+    if session.run(FILLED)? != [[Some("t".to_owned())]] {
+        session.run(FREEZE_SHARED)?;
+        return Ok(());
+    }
+    let files: Vec<String> = files.map(u32::to_string).collect();
+    if files.is_empty() {
         return Ok(());
     }
     let relations = session.run(&RELATIONS.replace("FILES", &files.join(", ")))?;
@@ -131,8 +138,12 @@ fn freeze_one(session: &mut Session, files: impl Iterator<Item = u32>) -> Result
     Ok(())
 }
 
-/// Whether a database has objects of a user's. One without is as `initdb` froze it: to open its catalogues would only
-/// copy them into the layer. Numbers from 16384 on are users' (`FirstNormalObjectId`, PostgreSQL's `transam.h`).
+/// Users, databases and their settings.
+const FREEZE_SHARED: &str = "VACUUM (FREEZE) pg_authid, pg_auth_members, pg_database, pg_db_role_setting, \
+                             pg_shdepend, pg_shdescription, pg_tablespace";
+
+/// Whether a database has objects of a user's: numbers from 16384 on are theirs (`FirstNormalObjectId`, PostgreSQL's
+/// `transam.h`).
 const FILLED: &str =
     "SELECT EXISTS (SELECT FROM pg_class WHERE oid >= 16384) OR EXISTS (SELECT FROM pg_proc WHERE oid >= 16384)
  OR EXISTS (SELECT FROM pg_namespace WHERE oid >= 16384)

@@ -114,6 +114,25 @@ fn databases_beside_the_snapshot_s_own_are_frozen_where_they_changed() {
 }
 
 #[test]
+fn what_initdb_leaves_unfrozen_is_frozen_with_the_database_that_is_always_there_too() {
+    if !userns() || !postgres() {
+        return;
+    }
+    let project = Project::new(
+        "version: 1
+snapshots:
+  app: { engine: postgres, database: postgres }
+tests:
+  - { name: t, snapshot: app, command: 'true' }
+",
+    );
+    project.run(&["build"]).code(0);
+    let plan = "EXPLAIN (ANALYZE, BUFFERS) SELECT * FROM pg_shdescription";
+    let plan = query(&project, "postgres", plan);
+    assert!(!plan.contains("dirtied"), "{plan}");
+}
+
+#[test]
 fn what_a_script_sets_for_a_database_is_for_its_users_and_not_for_the_freeze() {
     if !userns() || !postgres() {
         return;
