@@ -106,9 +106,7 @@ fn steps(
     }
     go_on()?;
     let mount = device::attach(&wish.image)?.mount()?;
-    if there.is_none() {
-        mount.give(&wish.owner)?;
-    }
+    mount.give(&wish.owner)?;
     go_on()?;
     mount.show(store)?;
     Ok(match there {

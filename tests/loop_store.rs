@@ -9,6 +9,7 @@ use std::process::Command;
 
 use cowherd::disk;
 use cowherd::sandbox::Identity;
+use nix::mount::MsFlags;
 use nix::sys::signal::Signal;
 
 use crate::support::traced::{End, kill_before, traceable};
@@ -171,6 +172,48 @@ fn a_folder_with_something_else_in_it_and_a_file_that_is_no_image_are_refused() 
     );
 }
 
+#[test]
+fn a_link_to_a_store_is_followed_and_the_image_is_beside_what_it_leads_to() {
+    with_mounts(
+        "loop_store::a_link_to_a_store_is_followed_and_the_image_is_beside_what_it_leads_to",
+        || {
+            let (project, elsewhere) = (Project::empty(), Project::empty());
+            fs::create_dir(elsewhere.store()).expect("a folder");
+            std::os::unix::fs::symlink(elsewhere.store(), project.store()).expect("a link");
+            init(&project).code(0);
+            assert!(is_mounted(&elsewhere.store()));
+            assert_eq!(beside(&elsewhere), ["project", "store", "store.xfs"]);
+            unmount(&elsewhere.store());
+        },
+    );
+}
+
+#[test]
+fn a_missing_mkfs_is_named_with_its_package() {
+    with_mounts(
+        "loop_store::a_missing_mkfs_is_named_with_its_package",
+        || {
+            let path = std::env::var_os("PATH").expect("a path");
+            let folders = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
+            // Covered by what is no program.
+            for program in folders
+                .map(|folder| folder.join("mkfs.xfs"))
+                .filter(|it| it.is_file())
+            {
+                let none = None::<&str>;
+                nix::mount::mount(Some("/dev/null"), &program, none, MsFlags::MS_BIND, none)
+                    .expect("a mount");
+            }
+            let project = Project::empty();
+            init(&project)
+                .code(97)
+                .says("can't find mkfs.xfs")
+                .says("hint: install the package xfsprogs");
+            assert_eq!(beside(&project), ["project"]);
+        },
+    );
+}
+
 /// The project, with programs that come before the system's.
 fn with_programs(project: Project) -> Project {
     let path = std::env::var("PATH").expect("a path");
@@ -223,10 +266,12 @@ fn killed_at_any_moment_it_leaves_no_mount_and_no_device_and_the_next_call_goes_
     with_mounts(
         "loop_store::killed_at_any_moment_it_leaves_no_mount_and_no_device_and_the_next_call_goes_on",
         || {
+            let user = Identity::of_caller().expect("an identity").user();
+            let init = ["store", "init", "--size", "300M", "--user", "nobody"];
             let mut kills = 0;
             for nth in 1.. {
                 let project = Project::empty();
-                let end = kill_before(&project.command(&["store", "init", "--size", "300M"]), nth);
+                let end = kill_before(&project.command(&init), nth);
                 if end == End::Exited(0) {
                     unmount(&project.store());
                     break;
@@ -239,11 +284,13 @@ fn killed_at_any_moment_it_leaves_no_mount_and_no_device_and_the_next_call_goes_
                     [] as [&Path; 0],
                     "killed before change {nth}"
                 );
-                let next = init(&project).code(0).stdout;
+                let next = project.run(&init).code(0).stdout;
                 assert!(
                     next.starts_with("made ") || next.starts_with("mounted "),
                     "{next}"
                 );
+                let store = fs::metadata(project.store()).expect("a store");
+                assert_eq!((store.uid(), store.mode() & 0o7777), (user.0, 0o700));
                 assert!(disk::can_reflink(&project.store()).expect("an answer"));
                 unmount(&project.store());
             }

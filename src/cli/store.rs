@@ -62,6 +62,8 @@ fn make(args: &args::StoreInit) -> anyhow::Result<ExitCode> {
     let variable = |name: &str| std::env::var_os(name);
     let owner = Owner::find(args.user.as_deref(), &variable)?;
     let store = std::path::absolute(owner.store(&variable)?)?;
+    // Where a link leads is where the room is.
+    let store = fs::canonicalize(&store).unwrap_or(store);
     let image = match &args.image {
         Some(image) => std::path::absolute(image)?,
         None => loop_store::image_beside(&store),

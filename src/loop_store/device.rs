@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File, Permissions};
+use std::io;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
 use std::os::unix::process::CommandExt as _;
@@ -96,18 +97,21 @@ pub(super) struct Detached {
 }
 
 impl Detached {
-    /// Makes the root folder the user's.
+    /// Makes the root folder the user's, unless somebody has put something into it: then it was given before.
     pub(super) fn give(&self, owner: &Owner) -> Result<(), LoopStoreError> {
-        // Users' services must get through a store of root's.
-        let mode = if owner.uid == 0 { 0o755 } else { 0o700 };
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let given = openat(&self.mount, ".", flags, Mode::empty())
-            .map_err(std::io::Error::from)
-            .and_then(|root| {
-                fchown(&root, Some(owner.uid), Some(owner.gid))?;
-                File::from(root).set_permissions(Permissions::from_mode(mode))
-            });
-        given.map_err(|source| LoopStoreError::Mount {
+        let give = || -> io::Result<()> {
+            let root = File::from(openat(&self.mount, ".", flags, Mode::empty())?);
+            let inside = format!("/proc/self/fd/{}", root.as_raw_fd());
+            if fs::read_dir(inside)?.next().is_some() {
+                return Ok(());
+            }
+            fchown(&root, Some(owner.uid), Some(owner.gid))?;
+            // Users' services must get through a store of root's.
+            let mode = if owner.uid == 0 { 0o755 } else { 0o700 };
+            root.set_permissions(Permissions::from_mode(mode))
+        };
+        give().map_err(|source| LoopStoreError::Mount {
             image: self.image.clone(),
             source,
         })
@@ -115,7 +119,7 @@ impl Detached {
 
     /// Puts it in its place.
     pub(super) fn show(self, place: &Path) -> Result<(), LoopStoreError> {
-        let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
+        let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_SYMLINKS;
         let moved = move_mount(&self.mount, "", CWD, place, flags);
         moved.map_err(|errno| LoopStoreError::Mount {
             image: self.image,
