@@ -4,7 +4,8 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// The bytes that a container's writable layers take up, files that overlayfs copied up included.
+/// The bytes that a container's writable layers take up, files that overlayfs copied up included. A copy that shares its
+/// blocks with the layers counts whole, so that a budget gives the same verdict on every machine.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CopiedUp {
     /// All of them.
