@@ -13,6 +13,7 @@ mod pool;
 mod postgres;
 mod process;
 mod redis;
+mod reflink;
 mod services;
 mod small;
 mod suite;
@@ -65,11 +66,12 @@ struct Args {
 type Section = fn(&Fixture, &mut Table) -> anyhow::Result<()>;
 
 /// In the order of the table.
-const SECTIONS: [(&str, Section); 16] = [
+const SECTIONS: [(&str, Section); 17] = [
     ("start", postgres::start),
     ("cpu", postgres::cpu),
     ("memory", memory::memory),
     ("large", postgres::large),
+    ("reflink", reflink::reflink),
     ("pool", pool::pool),
     ("sandbox", small::sandbox),
     ("sqlite", small::sqlite),
