@@ -39,11 +39,22 @@ pub(crate) struct Bare {
     port: u16,
 }
 
-impl Bare {
-    /// Starts a server on the folder `data`, and waits for the line that says that it takes connections.
-    ///
-    /// It gets the arguments of a container's, then `settings`, and runs as the containers' user.
-    pub(crate) fn start(
+/// How a server is started: as a container's, but on another folder and port.
+pub(crate) struct Invocation {
+    pub(crate) program: PathBuf,
+    pub(crate) args: Vec<String>,
+    pub(crate) environment: Vec<(String, String)>,
+    /// The folder of its socket.
+    pub(crate) sockets: PathBuf,
+    /// The user that it runs as, where that is not who runs this program.
+    pub(crate) user: Option<(u32, u32)>,
+    port: u16,
+    ready: String,
+}
+
+impl Invocation {
+    /// A server on the folder `data`, with the arguments of a container's and then `settings`.
+    pub(crate) fn new(
         fixture: &Fixture,
         state: &State,
         data: &Path,
@@ -64,49 +75,75 @@ impl Bare {
                 format!("port={port}"),
             ),
         ];
-        let mut command = Command::new(&server.exec.program);
+        let mut args = Vec::new();
         for argument in &server.exec.args {
             let argument = argument.to_str().context("an argument is no UTF-8")?;
             let swap = |text: String, (from, to): &(String, String)| text.replace(from, to);
-            command.arg(swaps.iter().fold(argument.to_owned(), swap));
+            args.push(swaps.iter().fold(argument.to_owned(), swap));
         }
         for setting in settings {
-            command.args(["-c", setting]);
+            args.extend(["-c".to_owned(), (*setting).to_owned()]);
         }
-        command
-            .env_clear()
-            .envs(base_environment())
-            .envs(server.exec.environment.iter().map(|(k, v)| (k, v)))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped());
-        let identity = fixture.project.on().identity;
-        if identity.is_root() {
-            let (uid, gid) = identity.user();
-            command.uid(uid).gid(gid);
-        }
-        let mut child = command.spawn()?;
-        let mut log = BufReader::new(child.stderr.take().context("a log")?);
         let Ready::Line(ready) = &server.ready else {
             anyhow::bail!("a server that doesn't say when it is ready");
         };
-        let mut line = String::new();
-        while !line.contains(&**ready) {
+        let base = base_environment().map(|(name, value)| (name.to_owned(), value));
+        let own = server.exec.environment.iter().cloned();
+        let identity = fixture.project.on().identity;
+        Ok(Self {
+            program: server.exec.program.clone(),
+            args,
+            environment: base.into_iter().chain(own).collect(),
+            sockets,
+            user: identity.is_root().then(|| identity.user()),
+            port,
+            ready: ready.to_string(),
+        })
+    }
+
+    /// Starts `command`, which is or becomes the server, and waits for the line that says that it takes connections.
+    pub(crate) fn launch(&self, mut command: Command, as_user: bool) -> anyhow::Result<Bare> {
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
+        if let Some((uid, gid)) = self.user.filter(|_| as_user) {
+            command.uid(uid).gid(gid);
+        }
+        command.env_clear().envs(self.environment.iter().cloned());
+        let mut child = command.spawn()?;
+        let mut log = BufReader::new(child.stderr.take().context("a log")?);
+        let (mut said, mut line) = (String::new(), String::new());
+        while !line.contains(&self.ready) {
             line.clear();
             if log.read_line(&mut line)? == 0 {
-                anyhow::bail!(
-                    "{} has ended: {}",
-                    server.exec.program.display(),
-                    child.wait()?
-                );
+                let status = child.wait()?;
+                anyhow::bail!("{command:?} has ended: {status}\n{said}");
             }
+            said += &line;
         }
-        Ok(Self {
+        Ok(Bare {
             child,
             log: Some(log),
-            sockets,
-            port,
+            sockets: self.sockets.clone(),
+            port: self.port,
         })
+    }
+}
+
+impl Bare {
+    /// Starts a server on the folder `data`, with the arguments of a container's and then `settings`, as the
+    /// containers' user, and waits for the line that says that it takes connections.
+    pub(crate) fn start(
+        fixture: &Fixture,
+        state: &State,
+        data: &Path,
+        settings: &[&str],
+    ) -> anyhow::Result<Self> {
+        let invocation = Invocation::new(fixture, state, data, settings)?;
+        let mut command = Command::new(&invocation.program);
+        command.args(&invocation.args);
+        invocation.launch(command, true)
     }
 
     /// Reads the log from now on, for a server that has more to say than a pipe holds.
@@ -129,7 +166,18 @@ impl Bare {
         ))
     }
 
-    pub(crate) fn pid(&self) -> i32 {
+    /// How `CREATE DATABASE` can copy a template here, as the end of the statement.
+    pub(crate) fn strategies(&self) -> anyhow::Result<&'static [&'static str]> {
+        let mut client = self.connect("postgres")?;
+        let version = client.query_one("SHOW server_version_num", &[])?;
+        let version: String = version.try_get(0)?;
+        Ok(match version.parse::<u32>()? {
+            150_000.. => &[" STRATEGY file_copy", " STRATEGY wal_log"],
+            _ => &[""],
+        })
+    }
+
+    fn pid(&self) -> i32 {
         self.child.id() as i32
     }
 

@@ -63,7 +63,7 @@ pub(crate) fn building(fixture: &Fixture, table: &mut Table) -> anyhow::Result<(
         &nothing,
         Some(Target::AtMost(50.0)),
     );
-    table.row(
+    table.peer(
         "a bare server started, that migration, a fast shutdown",
         "ms",
         &by_hand,

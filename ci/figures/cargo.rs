@@ -91,7 +91,7 @@ pub(crate) fn cargo_tests(fixture: &Fixture, table: &mut Table) -> anyhow::Resul
         each(&mut nextests, &mut cowherd(&served, &["nextest", "run"]))?;
     }
     let over = || Some(Target::More(bare.clone(), 2.0));
-    table.row("cargo nextest run", "ms", &bare, None);
+    table.peer("cargo nextest run", "ms", &bare, None);
     table.row(
         "cowherd cargo nextest run, a package without a snapshot",
         "ms",

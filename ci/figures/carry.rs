@@ -60,7 +60,7 @@ fn snapshot(
     disk::remove_tree(&stores)?;
     let bytes: u64 = state.layers.iter().map(Layer::bytes).sum();
     let packed = fs::metadata(&file)?.len();
-    table.row(
+    table.peer(
         format!("{what}: its files copied into one"),
         "ms",
         &copy,

@@ -2,15 +2,19 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Instant;
 
-use anyhow::Context as _;
+use cowherd::container::{Order, State};
+use cowherd::pool::{Budget, Pool};
 use postgres::Client;
+use tempfile::TempDir;
 
 use crate::bare::{self, Bare, PEER};
-use crate::fixture::{Fixture, TESTS, connect};
+use crate::boxed::{Boxes, Runtime, with_own_mounts};
+use crate::fixture::{Fixture, TESTS, client, connect, folder_in, port};
 use crate::table::{Samples, Table, Target};
 
 /// How many at once.
@@ -115,96 +119,227 @@ impl Drop for Peer {
     }
 }
 
+/// A way to a database for each test.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Container,
+    Pooled,
+    Template(&'static str),
+    Boxed(Runtime),
+}
+
+impl Kind {
+    fn words(self) -> String {
+        match self {
+            Self::Container => "a container each".to_owned(),
+            Self::Pooled => "a container each, started ahead by a pool".to_owned(),
+            Self::Template(strategy) => {
+                let strategy = strategy.to_lowercase();
+                format!("CREATE DATABASE … TEMPLATE{strategy}, DROP")
+            }
+            Self::Boxed(runtime) => format!("overlay, {}, postgres each", runtime.name()),
+        }
+    }
+
+    fn is_peer(self) -> bool {
+        matches!(self, Self::Template(_) | Self::Boxed(_))
+    }
+}
+
 /// A row in the making: what, how many at once, the rates of its blocks.
 struct Way {
-    strategy: Option<&'static str>,
+    kind: Kind,
     jobs: usize,
     rates: Samples,
 }
 
-/// 200 tests in blocks, a block of each way turn by turn.
+/// 200 tests in blocks, a block of each way turn by turn; and with a large table.
 pub(crate) fn tests(fixture: &Fixture, table: &mut Table) -> anyhow::Result<()> {
     let (blocks, count) = if fixture.quick { (1, 16) } else { (5, 40) };
-    let state = &fixture.shop;
-    let tests = Tests::read()?;
-    // The peer's files lie in memory, as what a container writes does.
-    let memory = tempfile::Builder::new()
-        .prefix("cowherd-bench.")
-        .tempdir_in("/dev/shm");
-    let memory = memory.context("/dev/shm is needed for the peer's files")?;
-    fs::set_permissions(
-        memory.path(),
-        std::os::unix::fs::PermissionsExt::from_mode(0o755),
-    )?;
-    let data = memory.path().join("data");
-    bare::flatten(fixture, state, &data)?;
-    let mut server = Bare::start(fixture, state, &data, &PEER)?;
-    server.drain();
-    let version = server
-        .connect("postgres")?
-        .query_one("SHOW server_version_num", &[])?;
-    let version: String = version.try_get(0)?;
-    let strategies: &[&'static str] = match version.parse::<u32>()? {
-        150_000.. => &[" STRATEGY file_copy", " STRATEGY wal_log"],
-        _ => &[""],
-    };
-    let mut ways = Vec::new();
-    for strategy in [None]
-        .into_iter()
-        .chain(strategies.iter().copied().map(Some))
-    {
-        ways.extend(JOBS.map(|jobs| Way {
-            strategy,
-            jobs,
-            rates: Samples::default(),
-        }));
-    }
-    for _ in 0..blocks {
-        for way in &mut ways {
-            let rate = match way.strategy {
-                None => rate(
-                    count,
-                    way.jobs,
-                    || Ok(()),
-                    |(), number| {
-                        let live = fixture.container(state)?;
-                        tests.run(number, &mut connect(state, &live)?)
-                    },
-                )?,
-                Some(strategy) => rate(
-                    count,
-                    way.jobs,
-                    || Peer::new(&server),
-                    |peer, number| peer.test(&server, strategy, &tests, number),
-                )?,
-            };
-            way.rates.0.push(rate);
-        }
-    }
-    server.stop()?;
-    report(table, blocks * count, &ways);
-    Ok(())
+    with_own_mounts(fixture, || {
+        let small = Suite::new(fixture, &fixture.shop)?.measure(&JOBS, blocks, count)?;
+        table.head(format!(
+            "{} PostgreSQL tests that change their data, per second; compared with the best template clone",
+            blocks * count
+        ));
+        let Some(best) = small.report(table, None) else {
+            return Ok(());
+        };
+        let Some((large, size)) = &fixture.large else {
+            return Ok(());
+        };
+        let large = Suite::new(fixture, large)?.measure(&[2, 4], blocks.min(3), count)?;
+        table.head(format!(
+            "The same with a table of {size} MB, per second; compared with the best without it"
+        ));
+        large.report(table, Some(&best));
+        Ok(())
+    })
 }
 
-fn report(table: &mut Table, count: usize, ways: &[Way]) {
-    let peers = ways.iter().filter(|way| way.strategy.is_some());
-    let best = peers.max_by(|a, b| a.rates.median().total_cmp(&b.rates.median()));
-    let Some(best) = best else { return };
-    table.head(format!(
-        "{count} PostgreSQL tests that change their data, per second; compared with the peer's best"
-    ));
-    for way in ways {
-        let what = match way.strategy {
-            None => "a container each".to_owned(),
-            Some(strategy) => format!(
-                "CREATE DATABASE … TEMPLATE{}, DROP",
-                strategy.to_lowercase()
+/// The tests on a state, and what is ready for them.
+struct Suite<'a> {
+    fixture: &'a Fixture,
+    state: &'a Arc<State>,
+    tests: Tests,
+    /// Where the peers write.
+    memory: TempDir,
+    /// The data folder that they start from, beside the layers.
+    pristine: TempDir,
+    ways: Vec<Way>,
+    notes: Vec<String>,
+}
+
+impl<'a> Suite<'a> {
+    fn new(fixture: &'a Fixture, state: &'a Arc<State>) -> anyhow::Result<Self> {
+        let memory = fixture.peers_folder(state)?;
+        let pristine = folder_in(&fixture.dir)?;
+        bare::flatten(fixture, state, &pristine.path().join("data"))?;
+        Ok(Self {
+            fixture,
+            state,
+            tests: Tests::read()?,
+            memory,
+            pristine,
+            ways: Vec::new(),
+            notes: Vec::new(),
+        })
+    }
+
+    fn measure(mut self, jobs: &[usize], blocks: usize, count: usize) -> anyhow::Result<Self> {
+        let pristine = self.pristine.path().join("data");
+        let data = self.memory.path().join("server");
+        bare::copy(self.fixture, &pristine, &data)?;
+        let mut server = Bare::start(self.fixture, self.state, &data, &PEER)?;
+        server.drain();
+        let mut kinds = vec![Kind::Container, Kind::Pooled];
+        kinds.extend(server.strategies()?.iter().copied().map(Kind::Template));
+        match Runtime::Crun.missing(self.fixture) {
+            Some(why) => self.notes.push(why),
+            None => kinds.push(Kind::Boxed(Runtime::Crun)),
+        }
+        for kind in kinds {
+            self.ways.extend(jobs.iter().map(|&jobs| Way {
+                kind,
+                jobs,
+                rates: Samples::default(),
+            }));
+        }
+        let boxes = Boxes::new(self.fixture, self.state, &pristine)?;
+        for _ in 0..blocks {
+            for index in 0..self.ways.len() {
+                let Way { kind, jobs, .. } = self.ways[index];
+                let rate = self.block(kind, jobs, count, &server, &boxes)?;
+                self.ways[index].rates.0.push(rate);
+            }
+        }
+        server.stop()?;
+        drop(boxes);
+        Ok(self)
+    }
+
+    /// The rate of one block.
+    fn block(
+        &self,
+        kind: Kind,
+        jobs: usize,
+        count: usize,
+        server: &Bare,
+        boxes: &Boxes<'_>,
+    ) -> anyhow::Result<f64> {
+        let nothing = || Ok(());
+        match kind {
+            Kind::Container => rate(count, jobs, nothing, |(), number| {
+                let live = self.fixture.container(self.state)?;
+                self.tests.run(number, &mut connect(self.state, &live)?)
+            }),
+            Kind::Pooled => self.pooled(jobs, count),
+            // A clone of a large database takes so long that few are enough.
+            Kind::Template(strategy) => rate(
+                if self.is_large() {
+                    count.min(2 * jobs.max(4))
+                } else {
+                    count
+                },
+                jobs,
+                || Peer::new(server),
+                |peer, number| peer.test(server, strategy, &self.tests, number),
             ),
-        };
-        let target = way
-            .strategy
-            .is_none()
-            .then(|| Target::Times(best.rates.clone(), None));
-        table.row(format!("-j {}  {what}", way.jobs), "/s", &way.rates, target);
+            Kind::Boxed(runtime) => rate(count, jobs, nothing, |(), number| {
+                let boxed = boxes.start(runtime)?;
+                self.tests
+                    .run(number, &mut boxed.server()?.connect("shop")?)
+            }),
+        }
+    }
+
+    /// With a pool for them alone: its start and its end count.
+    fn pooled(&self, jobs: usize, count: usize) -> anyhow::Result<f64> {
+        let order = Order::unseen(self.fixture.project.on(), self.state);
+        let sockets = self.state.services[0].place().sockets();
+        let begun = Instant::now();
+        let pool = Pool::new(Budget::of_jobs(jobs))?;
+        pool.expect(&order, count);
+        rate(
+            count,
+            jobs,
+            || Ok(()),
+            |(), number| {
+                let handed = pool.take(&order, None)?;
+                let folder = handed.reach(&sockets);
+                self.tests
+                    .run(number, &mut client(&folder, port(self.state), "shop")?)
+            },
+        )?;
+        drop(pool);
+        Ok(count as f64 / begun.elapsed().as_secs_f64())
+    }
+
+    fn is_large(&self) -> bool {
+        !Arc::ptr_eq(self.state, &self.fixture.shop)
+    }
+
+    fn best(&self, of: impl Fn(Kind) -> bool) -> Option<&Way> {
+        let ways = self.ways.iter().filter(|way| of(way.kind));
+        ways.max_by(|a, b| a.rates.median().total_cmp(&b.rates.median()))
+    }
+
+    /// Writes the rows. The best of ours is held against the best clone, or against our best on the `small` database;
+    /// gives the best of ours.
+    fn report(&self, table: &mut Table, small: Option<&Samples>) -> Option<Samples> {
+        let ours = self.best(|kind| !kind.is_peer())?;
+        let clone = self.best(|kind| matches!(kind, Kind::Template(_)))?;
+        for way in &self.ways {
+            let what = format!("-j {}  {}", way.jobs, way.kind.words());
+            if way.kind.is_peer() {
+                table.peer(what, "/s", &way.rates, None);
+            } else if !std::ptr::eq(way, ours) {
+                table.row(what, "/s", &way.rates, None);
+            } else {
+                let target = match small {
+                    None => Target::AtLeastTimes(clone.rates.clone(), 1.2),
+                    Some(small) => Target::AtLeastTimes(small.clone(), 0.9),
+                };
+                table.row(what, "/s", &way.rates, Some(target));
+            }
+        }
+        if small.is_some() {
+            let what = "our best against the best clone";
+            table.row(
+                what,
+                "/s",
+                &ours.rates,
+                Some(Target::Times(clone.rates.clone(), None)),
+            );
+            if let Some(boxed) = self.best(|kind| matches!(kind, Kind::Boxed(_))) {
+                let what = format!("our best against {}", boxed.kind.words());
+                let target = Target::AtLeastTimes(boxed.rates.clone(), 1.5);
+                table.row(what, "/s", &ours.rates, Some(target));
+            }
+        }
+        for note in &self.notes {
+            table.note(note);
+        }
+        Some(ours.rates.clone())
     }
 }

@@ -1,6 +1,7 @@
 //! The snapshots that everything is measured on, and containers of them as `cowherd run` makes them.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +15,7 @@ use cowherd::project::Project;
 use cowherd::schedule::Stop;
 use cowherd::store::Scratch;
 use postgres::{Client, NoTls};
+use tempfile::TempDir;
 
 /// The prepared snapshots.
 pub(crate) struct Fixture {
@@ -31,7 +33,7 @@ pub(crate) struct Fixture {
     pub(crate) lite: Arc<State>,
     /// A SQLite file of about 200 MB.
     pub(crate) lite_large: Arc<State>,
-    /// SQLite files of about 2 MB that were made in 1, 5 and 10 steps.
+    /// SQLite snapshots of 1, 5 and 10 layers.
     pub(crate) deep: Vec<Arc<State>>,
 }
 
@@ -43,6 +45,9 @@ pub(crate) struct Live {
 
 /// Tests of the shop that change what others rely on: they need a database each.
 pub(crate) const TESTS: &str = "checks/shop";
+
+/// A snapshot that is built only by the section that wants it: the shop and a table of 100 MB.
+pub(crate) const MEDIUM: &str = "medium";
 
 impl Fixture {
     /// Builds the snapshots in a store below `dir`.
@@ -108,10 +113,31 @@ impl Fixture {
         })
     }
 
+    /// A folder for what another way than Cowherd's writes: where a container's writable layer would be.
+    pub(crate) fn peers_folder(&self, state: &State) -> anyhow::Result<TempDir> {
+        let memory = Path::new("/dev/shm");
+        let place = match self.beside_the_layers(state)? {
+            true => &self.dir,
+            false => memory,
+        };
+        folder_in(place)
+    }
+
     /// Whether the writable layer is on disk rather than in memory.
     pub(crate) fn beside_the_layers(&self, state: &State) -> anyhow::Result<bool> {
         Ok(state.largest_file() > 64 << 20 && disk::can_reflink(self.project.store().path())?)
     }
+}
+
+/// A folder for files of servers without a container.
+pub(crate) fn folder_in(place: &Path) -> anyhow::Result<TempDir> {
+    let folder = tempfile::Builder::new()
+        .prefix("cowherd-bench.")
+        .tempdir_in(place)
+        .with_context(|| format!("the peers' files are to be in {}", place.display()))?;
+    // As root the servers run as another user, who must get through.
+    fs::set_permissions(folder.path(), Permissions::from_mode(0o755))?;
+    Ok(folder)
 }
 
 /// Connects to the container's PostgreSQL from outside, through its Unix socket.
@@ -184,26 +210,28 @@ snapshots:
   lite-large: { engine: sqlite, database: lite, steps: [ { sql: lite-large.sql } ] }
 "
     .to_owned();
-    for steps in [1, 5, 10] {
+    for depth in [1, 5, 10] {
         let mut list = Vec::new();
-        for step in 1..=steps {
-            let name = format!("deep-{steps}-{step}.sql");
-            let kilobytes = 2_000 / steps;
+        // The lowest layer is the empty database.
+        for step in 1..depth {
+            let name = format!("deep-{depth}-{step}.sql");
+            let kilobytes = 2_000 / (depth - 1);
             fs::write(folder.join(&name), sqlite(&format!("t{step}"), kilobytes))?;
             list.push(format!("{{ sql: {name} }}"));
         }
         let list = list.join(", ");
         spec +=
-            &format!("  deep-{steps}: {{ engine: sqlite, database: lite, steps: [ {list} ] }}\n");
+            &format!("  deep-{depth}: {{ engine: sqlite, database: lite, steps: [ {list} ] }}\n");
     }
-    if let Some(megabytes) = large {
+    for (name, megabytes) in [(MEDIUM, Some(100)), ("large", large)] {
+        let Some(megabytes) = megabytes else { continue };
         // Seven rows of about 1.1 kB fill a page of 8 kB.
         let rows = u64::from(megabytes) * 128 * 7;
         let table = format!(
             "CREATE TABLE filler AS SELECT id, repeat(md5(id::text), 34) AS text FROM generate_series(1, {rows}) AS id;\n"
         );
-        fs::write(folder.join("large.sql"), table)?;
-        spec += "  large: { from: shop, steps: [ { sql: large.sql } ] }\n";
+        fs::write(folder.join(format!("{name}.sql")), table)?;
+        spec += &format!("  {name}: {{ from: shop, steps: [ {{ sql: {name}.sql }} ] }}\n");
     }
     Ok(spec)
 }

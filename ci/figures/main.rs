@@ -1,6 +1,7 @@
 //! What Cowherd promises, measured: one table. `ci/bench` runs it and describes it.
 
 mod bare;
+mod boxed;
 mod building;
 mod cargo;
 mod carry;
@@ -9,6 +10,8 @@ mod fixture;
 mod machine;
 mod mariadb;
 mod memory;
+mod meter;
+mod peers;
 mod pool;
 mod postgres;
 mod process;
@@ -16,6 +19,7 @@ mod redis;
 mod reflink;
 mod services;
 mod small;
+mod sqlite;
 mod suite;
 mod table;
 
@@ -26,7 +30,9 @@ use clap::Parser;
 use fixture::Fixture;
 use table::Table;
 
-/// Measures what Cowherd promises.
+/// Measures what Cowherd promises, beside other ways to a database for each test.
+///
+/// bwrap and crun are measured where they are installed, and as root only.
 #[derive(Debug, Parser)]
 #[command(name = "ci/bench")]
 struct Args {
@@ -68,13 +74,14 @@ type Section = fn(&Fixture, &mut Table) -> anyhow::Result<()>;
 /// In the order of the table.
 const SECTIONS: [(&str, Section); 17] = [
     ("start", postgres::start),
+    ("peers", peers::peers),
     ("cpu", postgres::cpu),
     ("memory", memory::memory),
     ("large", postgres::large),
     ("reflink", reflink::reflink),
     ("pool", pool::pool),
     ("sandbox", small::sandbox),
-    ("sqlite", small::sqlite),
+    ("sqlite", sqlite::sqlite),
     ("layers", small::layers),
     ("build", building::building),
     ("redis", redis::redis),
@@ -97,6 +104,7 @@ fn main() -> anyhow::Result<()> {
             continue;
         }
         eprintln!("measuring: {name}");
+        table.section(name);
         section(&fixture, &mut table)?;
     }
     println!("{table}");

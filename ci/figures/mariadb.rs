@@ -135,7 +135,7 @@ impl<'f> Shop<'f> {
             files = up.files;
         }
         table.head("MariaDB: from nothing to the first answer, shop of 10,184 rows");
-        table.row("bare mariadbd on a copied folder", "ms", &bare, None);
+        table.peer("bare mariadbd on a copied folder", "ms", &bare, None);
         let target = Target::Times(bare, Some(1.3));
         table.row("container", "ms", &ours, Some(target));
         table.row("container dropped", "ms", &gone, None);

@@ -4,12 +4,10 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use cowherd::container::State;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 
 use crate::bare::{self, Bare};
 use crate::fixture::{Fixture, ask, connect};
-use crate::process;
+use crate::meter::Meter;
 use crate::table::{Samples, Table, Target};
 
 /// One kind of start, in its parts.
@@ -112,7 +110,7 @@ pub(crate) fn start(fixture: &Fixture, table: &mut Table) -> anyhow::Result<()> 
         })?;
     }
     table.head("PostgreSQL: from nothing to the first answer, shop of 10,184 rows");
-    table.row(
+    table.peer(
         "bare postgres: SELECT 1 answered",
         "ms",
         &bare.answered,
@@ -124,7 +122,11 @@ pub(crate) fn start(fixture: &Fixture, table: &mut Table) -> anyhow::Result<()> 
         &ours.answered,
         Some(Target::Times(bare.answered.clone(), Some(1.2))),
     );
-    table.row(
+    table.promise(
+        1,
+        "PostgreSQL container's first answer, against a bare server's",
+    );
+    table.peer(
         "bare postgres: its ready line seen",
         "ms",
         &bare.ready,
@@ -136,9 +138,9 @@ pub(crate) fn start(fixture: &Fixture, table: &mut Table) -> anyhow::Result<()> 
         &ours.ready,
         Some(Target::Times(bare.ready, None)),
     );
-    table.row("bare postgres: immediate shutdown", "ms", &bare.gone, None);
+    table.peer("bare postgres: immediate shutdown", "ms", &bare.gone, None);
     table.row("container: dropped", "ms", &ours.gone, None);
-    table.row(
+    table.peer(
         "copying the data folder for the bare one",
         "ms",
         &copies.times,
@@ -149,33 +151,39 @@ pub(crate) fn start(fixture: &Fixture, table: &mut Table) -> anyhow::Result<()> 
 
 /// Processor time, everything included: this process's part, the container's set-up, the server, the end.
 pub(crate) fn cpu(fixture: &Fixture, table: &mut Table) -> anyhow::Result<()> {
+    /// A machine counts in ticks of 10 ms, so a sample is the mean of several starts.
+    const STARTS: u32 = 10;
     let state = &fixture.shop;
     let mut copies = Copies::new(fixture, state)?;
     let (mut bare, mut ours) = (Samples::default(), Samples::default());
-    for _ in 0..fixture.rounds(60) {
-        copies.with(|data| {
-            let before = process::cpu()?;
-            let server = Bare::start(fixture, state, data, &[])?;
-            ask(&mut server.connect("shop")?)?;
-            server.stop()?;
-            bare.0.push(process::cpu()? - before);
-            let before = process::cpu()?;
-            let live = fixture.container(state)?;
-            ask(&mut connect(state, &live)?)?;
-            // In the same way as the bare one; what is killed with the container is not accounted to anybody.
-            let init = live.container.pid();
-            for server in process::children(init)? {
-                kill(Pid::from_raw(server), Signal::SIGQUIT)?;
-            }
-            process::until_childless(init)?;
-            drop(live);
-            ours.0.push(process::cpu()? - before);
-            Ok(())
-        })?;
+    let meter = Meter::new();
+    for _ in 0..fixture.rounds(10) {
+        let [mut without, mut with] = [0.0; 2];
+        for _ in 0..STARTS {
+            copies.with(|data| {
+                let before = meter.used()?;
+                Starts::default().bare(fixture, state, data)?;
+                let between = meter.used()?;
+                Starts::default().container(fixture, state)?;
+                without += between - before;
+                with += meter.used()? - between;
+                Ok(())
+            })?;
+        }
+        bare.0.push(without / f64::from(STARTS));
+        ours.0.push(with / f64::from(STARTS));
     }
-    table.head("PostgreSQL: processor time of one start, first answer and immediate shutdown");
-    table.row("bare postgres", "ms", &bare, None);
-    table.row("container", "ms", &ours, Some(Target::Times(bare, None)));
+    table.head(format!(
+        "PostgreSQL: processor time of one start, first answer and end, each the mean of {STARTS}"
+    ));
+    table.peer("bare postgres, immediate shutdown", "ms", &bare, None);
+    table.row(
+        "container, dropped",
+        "ms",
+        &ours,
+        Some(Target::Times(bare, None)),
+    );
+    table.note(meter.describe());
     Ok(())
 }
 
@@ -220,6 +228,8 @@ pub(crate) fn large(fixture: &Fixture, table: &mut Table) -> anyhow::Result<()> 
         &large.answered,
         Some(Target::Times(small.answered, Some(1.3))),
     );
-    table.row("copying the large data folder", "ms", &copying, None);
+    let words = format!("PostgreSQL container with {size} MB more, against one without");
+    table.promise(2, words);
+    table.peer("copying the large data folder", "ms", &copying, None);
     Ok(())
 }

@@ -49,7 +49,7 @@ pub(crate) fn redis(fixture: &Fixture, table: &mut Table) -> anyhow::Result<()> 
         drop(live);
         gone.time(ending.elapsed());
     }
-    table.row(
+    table.peer(
         "bare redis-server on a copied dump: PING answered",
         "ms",
         &bare,

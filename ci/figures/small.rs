@@ -1,4 +1,4 @@
-//! What needs no server: the sandbox alone, SQLite, one whole command, the depth of a chain.
+//! What needs no server: the sandbox alone, the depth of a chain.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -11,10 +11,10 @@ use cowherd::sandbox::{self, Overlay, RUN, Sandbox, Upper};
 use crate::fixture::Fixture;
 use crate::table::{Samples, Table, Target};
 
-const PROGRAM: &str = "/bin/true";
+pub(crate) const PROGRAM: &str = "/bin/true";
 
 /// Runs a program in the usual way.
-fn bare_program(program: &mut Command) -> anyhow::Result<()> {
+pub(crate) fn bare_program(program: &mut Command) -> anyhow::Result<()> {
     let status = program
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -70,7 +70,7 @@ pub(crate) fn sandbox(fixture: &Fixture, table: &mut Table) -> anyhow::Result<()
         gone.time(ending.elapsed());
     }
     table.head("The sandbox: six namespaces, read-only root, /proc, /dev, tmpfs, two overlays, lo");
-    table.row(
+    table.peer(
         format!("fork and exec of {PROGRAM}, to its end"),
         "ms",
         &bare,
@@ -82,13 +82,14 @@ pub(crate) fn sandbox(fixture: &Fixture, table: &mut Table) -> anyhow::Result<()
         &ours,
         Some(Target::More(bare, 1.0)),
     );
+    table.promise(5, "sandbox, against a bare fork and exec");
     table.row("of that, until the sandbox stands", "ms", &started, None);
     table.row("sandbox taken down", "ms", &gone, None);
     Ok(())
 }
 
 /// Times a container of a state until it is ready.
-fn container(
+pub(crate) fn container(
     fixture: &Fixture,
     state: &State,
     ready: &mut Samples,
@@ -100,54 +101,6 @@ fn container(
     let ending = Instant::now();
     drop(live);
     gone.time(ending.elapsed());
-    Ok(())
-}
-
-/// SQLite containers, and `cowherd exec` as a whole command.
-pub(crate) fn sqlite(fixture: &Fixture, table: &mut Table) -> anyhow::Result<()> {
-    let [mut small, mut large, mut gone, mut exec, mut alone] = [const { Samples(Vec::new()) }; 5];
-    let mut whole = Command::new(env!("CARGO_BIN_EXE_cowherd"));
-    whole
-        .args(["exec", "-s", "lite", "-f"])
-        .arg(&fixture.spec)
-        .args(["--", PROGRAM]);
-    for _ in 0..fixture.rounds(200) {
-        container(fixture, &fixture.lite, &mut small, &mut gone)?;
-        container(
-            fixture,
-            &fixture.lite_large,
-            &mut large,
-            &mut Samples::default(),
-        )?;
-        let begun = Instant::now();
-        bare_program(&mut whole)?;
-        exec.time(begun.elapsed());
-        let begun = Instant::now();
-        bare_program(&mut Command::new(PROGRAM))?;
-        alone.time(begun.elapsed());
-    }
-    let size = |state: &State| state.largest_file() / 1_000_000;
-    table.head("SQLite");
-    table.row(
-        format!("container ready, file of {} MB", size(&fixture.lite)),
-        "ms",
-        &small,
-        Some(Target::AtMost(2.0)),
-    );
-    table.row(
-        format!("container ready, file of {} MB", size(&fixture.lite_large)),
-        "ms",
-        &large,
-        Some(Target::AtMost(2.0)),
-    );
-    table.row("container dropped", "ms", &gone, None);
-    table.row(
-        format!("cowherd exec -- {PROGRAM}, the whole command"),
-        "ms",
-        &exec,
-        Some(Target::AtMost(8.0)),
-    );
-    table.row(format!("{PROGRAM} alone"), "ms", &alone, None);
     Ok(())
 }
 
@@ -166,5 +119,6 @@ pub(crate) fn layers(fixture: &Fixture, table: &mut Table) -> anyhow::Result<()>
         let target = (samples.0 != first.0).then(|| Target::More(first.clone(), 1.0));
         table.row(format!("{depth} layers"), "ms", samples, target);
     }
+    table.promise(4, "ten layers, against one");
     Ok(())
 }

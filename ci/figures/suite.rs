@@ -2,18 +2,15 @@
 //! hand, each for the same tests.
 
 use std::fmt::Write as _;
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt as _;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
-use anyhow::Context as _;
-
 use crate::bare::{self, Bare, PEER};
 use crate::cargo::{cargo, run};
 use crate::fixture::Fixture;
-use crate::process;
+use crate::meter::Meter;
 use crate::table::{Samples, Table, Target};
 
 const TESTS: usize = 300;
@@ -216,16 +213,12 @@ struct Taken {
 /// 300 tests, the ways turn by turn.
 pub(crate) fn suite(fixture: &Fixture, table: &mut Table) -> anyhow::Result<()> {
     let folder = package(fixture)?;
-    // The peers' files lie in memory, as what a container writes does.
-    let memory = tempfile::Builder::new()
-        .prefix("cowherd-bench.")
-        .tempdir_in("/dev/shm")
-        .context("/dev/shm is needed for the peers' files")?;
-    fs::set_permissions(memory.path(), Permissions::from_mode(0o755))?;
+    let memory = fixture.peers_folder(&fixture.shop)?;
     let mut first = Samples::default();
     let begun = Instant::now();
     run(&mut tests(&folder, "copies", 2))?;
     first.0.push(begun.elapsed().as_secs_f64());
+    let meter = Meter::new();
     let jobs: &[usize] = if fixture.quick { &[2] } else { &[2, 4] };
     let mut taken: Vec<[Taken; WAYS.len()]> = jobs.iter().map(|_| Default::default()).collect();
     for round in 0..(if fixture.quick { 1 } else { 3 }) {
@@ -237,10 +230,10 @@ pub(crate) fn suite(fixture: &Fixture, table: &mut Table) -> anyhow::Result<()> 
                 server.drain();
                 let mut command = tests(&folder, way, *jobs);
                 command.env("DATABASE_URL", server.url("postgres")?);
-                let (begun, before) = (Instant::now(), process::machine_cpu()?);
+                let (begun, before) = (Instant::now(), meter.used()?);
                 run(&mut command)?;
                 taken.wall.0.push(begun.elapsed().as_secs_f64());
-                taken.cpu.0.push((process::machine_cpu()? - before) / 1e3);
+                taken.cpu.0.push((meter.used()? - before) / 1e3);
                 server.stop()?;
                 fs::remove_dir_all(&data)?;
             }
@@ -255,23 +248,20 @@ pub(crate) fn suite(fixture: &Fixture, table: &mut Table) -> anyhow::Result<()> 
             let against = |other: &Samples| Some(Target::Times(other.clone(), None));
             let own = std::ptr::eq(taken, ours);
             let row = |what: &str, sort: &str| format!("{jobs} threads  {what}{sort}");
-            table.row(
-                row(what, ""),
-                "s",
-                &taken.wall,
-                if own { None } else { against(&ours.wall) },
-            );
-            table.row(
-                row(what, ", processor time of the machine"),
-                "s",
-                &taken.cpu,
-                if own { None } else { against(&ours.cpu) },
-            );
+            let (wall, cpu) = (row(what, ""), row(what, ", processor time"));
+            if own {
+                table.row(wall, "s", &taken.wall, None);
+                table.row(cpu, "s", &taken.cpu, None);
+            } else {
+                table.peer(wall, "s", &taken.wall, against(&ours.wall));
+                table.peer(cpu, "s", &taken.cpu, against(&ours.cpu));
+            }
         }
     }
     let what = "2 threads  #[cowherd::test], the first run, which builds the snapshot";
     table.row(what, "s", &first, None);
     table.note("compared with #[cowherd::test] at as many threads");
+    table.note(meter.describe());
     Ok(())
 }
 

@@ -2,104 +2,174 @@
 
 use std::fmt::Write as _;
 
-use super::{Line, Row, Table, number};
+use super::promises::Kept;
+use super::row::verdict;
+use super::samples::{number, range};
+use super::{Line, Row, Table};
 
-/// How wide the bars are, in pixels.
-const WIDE: f64 = 240.0;
+const STYLE: &str = include_str!("page.css");
 
-const HEAD: &str = r#"<!doctype html>
-<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>Cowherd, measured</title>
-<style>
- body { font: 15px/1.4 system-ui, sans-serif; margin: 2em auto; max-width: 76em; padding: 0 1em; color: #222; background: #fff }
- pre { white-space: pre-wrap; color: #555 }
- table { border-collapse: collapse; width: 100% }
- th { text-align: right; font-weight: normal; color: #555 } th:first-child, td:first-child { text-align: left }
- th.section { text-align: left; font-weight: bold; color: #222; padding: 1.6em 0 .3em }
- td { text-align: right; padding: .15em .5em; border-top: 1px solid #eee; font-variant-numeric: tabular-nums; white-space: nowrap }
- td:first-child { white-space: normal } td.note { color: #555; border: 0 }
- .no { color: #a40000; font-weight: bold } .yes { color: #046b04 }
- line { stroke: #7a9cc6; stroke-width: 6 } line.median { stroke: #123; stroke-width: 2 }
- @media (prefers-color-scheme: dark) { body { color: #ddd; background: #181818 } pre, th, td.note { color: #aaa }
-  th.section { color: #ddd } td { border-color: #333 } .no { color: #ff7b72 } .yes { color: #7ee787 } line.median { stroke: #fff } }
-</style>
-<h1>Cowherd, measured</h1>
-"#;
+const LEGEND: &str = r"<p class=legend>
+<svg width=26 height=12><rect class=ours width=26 height=12 rx=2 /></svg>Cowherd
+<svg width=26 height=12><rect class=peer width=26 height=12 rx=2 /></svg>without it
+<svg width=26 height=12><line class=whisker x1=2 x2=24 y1=6 y2=6 /><line class=whisker x1=2 x2=2 y1=2 y2=10 /><line class=whisker x1=24 x2=24 y1=2 y2=10 /></svg>5th to 95th percentile
+<svg width=8 height=12><line class=target x1=4 x2=4 y1=0 y2=12 /></svg>target
+</p><p class=legend>Bars are medians, on one scale for each group and unit. In brackets: the middle half of the samples; of a
+comparison, the middle half of what the two sides gave turn by turn.</p>
+";
 
 impl Table {
-    /// The page. A row's bar goes from its quickest sample to the 95th percentile, with a mark at the median, on the scale
-    /// of its section.
+    /// The page.
     pub(crate) fn page(&self, machine: &str) -> String {
-        let mut text = HEAD.to_owned();
-        let _ = writeln!(text, "<pre>{}</pre>\n<table>", escaped(machine));
-        text += "<tr><th><th>median<th>p95<th>min<th>n<th>unit<th><th>compared<th>target<th>holds</tr>\n";
-        for (index, line) in self.0.iter().enumerate() {
+        let mut text = format!(
+            "<!doctype html>\n<html lang=en><head><meta charset=utf-8>\
+             <meta name=viewport content=\"width=device-width, initial-scale=1\"><title>Cowherd, measured</title>\n\
+             <style>\n{STYLE}</style></head>\n<body><h1>Cowherd, measured</h1>\n<p class=machine>{}</p>\n",
+            escaped(machine)
+        );
+        text += "<section class=promises><h2>The promises</h2><table>\n";
+        for kept in self.promises() {
+            text += &kept.cells();
+        }
+        let _ = writeln!(
+            text,
+            "</table><p class=note>{}</p></section>",
+            self.limits()
+        );
+        text += LEGEND;
+        let mut open = false;
+        for (index, line) in self.lines.iter().enumerate() {
+            let begins = matches!(line, Line::Row(_));
+            if begins != open {
+                text += if begins {
+                    "<table class=rows>"
+                } else {
+                    "</table>\n"
+                };
+                open = begins;
+            }
             let _ = match line {
-                Line::Head(head) => writeln!(
-                    text,
-                    "<tr><th class=section colspan=10>{}</tr>",
-                    escaped(head)
-                ),
-                Line::Note(note) => {
-                    writeln!(text, "<tr><td class=note colspan=10>{}</tr>", escaped(note))
-                }
+                Line::Head(head) => writeln!(text, "<h2>{}</h2>", escaped(head)),
+                Line::Note(note) => writeln!(text, "<p class=note>{}</p>", escaped(note)),
                 Line::Row(row) => writeln!(text, "{}", row.cells(self.scale(index, row.unit))),
             };
         }
-        text += "</table></html>\n";
-        text
+        text + if open { "</table>" } else { "" } + "</body></html>\n"
     }
 
-    /// The largest value with this unit in the section of a line.
+    /// Where the bars with this unit end, in the group of a line: a little beyond the largest.
     fn scale(&self, index: usize, unit: &str) -> f64 {
         let head = |line: &Line| matches!(line, Line::Head(_));
-        let from = self.0[..index].iter().rposition(head).unwrap_or(0);
-        let section = self.0[from + 1..].iter().take_while(|line| !head(line));
-        let highest = section.filter_map(|line| match line {
-            Line::Row(row) if row.unit == unit => Some(row.samples.quantile(0.95)),
-            _ => None,
-        });
-        highest.fold(0.0, f64::max)
+        let from = self.lines[..index].iter().rposition(head);
+        let group = self.lines[from.map_or(0, |head| head + 1)..].iter();
+        let rows = group
+            .take_while(|line| !head(line))
+            .filter_map(|line| match line {
+                Line::Row(row) if row.unit == unit => Some(row),
+                _ => None,
+            });
+        let (mut highest, mut mark) = (0.0_f64, 0.0_f64);
+        for row in rows {
+            highest = highest.max(row.samples.quantile(0.95));
+            mark = mark.max(row.mark().unwrap_or_default());
+        }
+        // A target that is far away would leave no room for what was measured.
+        1.02 * if mark < 2.0 * highest {
+            highest.max(mark)
+        } else {
+            highest
+        }
     }
 }
 
 impl Row {
     fn cells(&self, scale: f64) -> String {
-        let samples = &self.samples;
-        let at = |part: f64| {
-            let share = samples.quantile(part) / scale;
-            if share.is_finite() { share * WIDE } else { 0.0 }
-        };
-        let (low, median, high) = (at(0.0), at(0.5), at(0.95).max(at(0.0) + 1.0));
-        let bar = format!(
-            "<svg width={WIDE} height=14 role=img><line x1={low:.1} x2={high:.1} y1=7 y2=7 />\
-             <line class=median x1={median:.1} x2={median:.1} y1=1 y2=13 /></svg>"
+        let kind = if self.peer { "peer" } else { "ours" };
+        let mut more = format!(
+            "<span>p95 {}</span> <span>({})</span> <span>n {}</span>",
+            number(self.p95()),
+            range(self.samples.middle_half()),
+            self.samples.0.len()
         );
-        let holds = match self.holds() {
-            Some(true) => "<td class=yes>yes",
-            Some(false) => "<td class=no>no",
-            None => "<td>",
-        };
-        let words = [
-            self.what.as_str(),
-            self.unit,
-            &self.compared(),
-            &self.limit(),
-        ]
-        .map(escaped);
-        let [what, unit, compared, limit] = words;
+        let compared = self.compared();
+        if !compared.is_empty() || self.holds().is_some() {
+            let _ = write!(
+                more,
+                "<br><span>{}</span> <span>{}</span> {}",
+                escaped(&compared),
+                escaped(&self.limit()),
+                badge(self.holds())
+            );
+        }
         format!(
-            "<tr><td>{what}<td>{}<td>{}<td>{}<td>{}<td>{unit}<td>{bar}<td>{compared}<td>{limit}{holds}</tr>",
-            number(samples.median()),
-            number(samples.quantile(0.95)),
-            number(samples.quantile(0.0)),
-            samples.0.len(),
+            "<tr class={kind}><td class=what>{}<td class=bar>{}<td class=value>{} {}<td class=more>{more}</tr>",
+            escaped(&self.what),
+            self.bar(kind, scale),
+            number(self.samples.median()),
+            escaped(self.unit),
         )
     }
+
+    fn bar(&self, kind: &str, scale: f64) -> String {
+        let at = |value: f64| {
+            let share = value / scale * 100.0;
+            if share.is_finite() {
+                share.clamp(0.0, 100.0)
+            } else {
+                0.0
+            }
+        };
+        let quantile = |part: f64| at(self.samples.quantile(part));
+        let (low, median, high) = (quantile(0.05), quantile(0.5), quantile(0.95));
+        let line = |class: &str, x: [f64; 2], y: [u8; 2]| {
+            format!(
+                "<line class={class} x1={:.2}% x2={:.2}% y1={} y2={} />",
+                x[0], x[1], y[0], y[1]
+            )
+        };
+        let mut drawn = format!(
+            "<svg role=img aria-label=\"{} {}\"><rect class={kind} x=0 y=2 width={:.2}% height=14 rx=2 />",
+            number(self.samples.median()),
+            escaped(self.unit),
+            median.max(0.3)
+        );
+        if self.samples.0.len() > 1 {
+            drawn += &line("whisker", [low, high], [9, 9]);
+            drawn += &line("whisker", [low, low], [5, 13]);
+            drawn += &line("whisker", [high, high], [5, 13]);
+        }
+        if let Some(mark) = self.mark().filter(|mark| *mark <= scale) {
+            drawn += &line("target", [at(mark), at(mark)], [0, 18]);
+        }
+        drawn + "</svg>"
+    }
+}
+
+impl Kept {
+    fn cells(&self) -> String {
+        let class = match self.measured {
+            true => "figure",
+            false => "figure unmeasured",
+        };
+        format!(
+            "<tr><td>{}<td class=words>{}<td class=\"{class}\">{}<td class=limit>{}<td class=verdict>{}</tr>\n",
+            self.number,
+            escaped(&self.words),
+            escaped(&self.figure),
+            escaped(&self.limit),
+            badge(self.holds)
+        )
+    }
+}
+
+fn badge(holds: Option<bool>) -> String {
+    let class = if holds == Some(false) { "no" } else { "yes" };
+    format!("<span class={class}>{}</span>", verdict(holds))
 }
 
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")
+        .replace('"', "&quot;")
 }
