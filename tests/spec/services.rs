@@ -153,6 +153,7 @@ fn what_is_wrong_with_a_server_is_told_at_its_place() {
       c: { engine: service, command: x, healthcheck: { http: 'https://example.org' }, data_dir: here, stop_grace_period: 5 }
       d: { engine: service, command: x, healthcheck: { test: [kv, ping] }, url: x }
       e: { engine: sqlite, command: x }
+      f: { engine: mariadb, healthcheck: { tcp: 3306 } }
 ",
     ));
     let expected = [
@@ -172,6 +173,7 @@ fn what_is_wrong_with_a_server_is_told_at_its_place() {
         "8:62: `test` must be a list that begins with `CMD` and a program, with `CMD-SHELL` and a line, or is `[NONE]`",
         "8:81: `x` can't be the form of the service's URL: that has the first of its `ports` in it, as in `http://127.0.0.1:PORT`",
         "9:28: `command` can't stand here: the engine `sqlite` has its own; it is for `engine: service`",
+        "10:29: `healthcheck` can't stand here: the engine `mariadb` has its own; it is for `engine: service`",
     ];
     assert_eq!(all, expected);
 }
