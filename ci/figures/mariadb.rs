@@ -1,20 +1,20 @@
-//! A MariaDB container against the same server without one, from the pool, and 100 tests against two ways to do without.
+//! A MariaDB container against the same server without one, from the pool, and 100 tests against ways to do without.
+
+mod server;
 
 use std::fs::{self, File, Permissions};
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::TcpListener;
+use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use cowherd::container::{Order, State, base_environment};
+use cowherd::container::{Order, State};
 use cowherd::disk;
-use cowherd::engine::Ready;
 use cowherd::engine::mariadb_find::{Places, Product, Programs};
 use cowherd::engine::mariadb_warm::converse;
 use cowherd::pool::{Budget, Pool};
@@ -24,6 +24,7 @@ use crate::bare;
 use crate::concurrent::{JOBS, rate};
 use crate::fixture::{Fixture, build};
 use crate::table::{Samples, Table, Target};
+use server::{Bare, Options};
 
 /// How many containers are kept ready.
 const READY: usize = 4;
@@ -97,6 +98,35 @@ impl<'f> Shop<'f> {
         })
     }
 
+    /// The same data in a folder that is made and served with a server's own options.
+    fn stock(&self) -> anyhow::Result<PathBuf> {
+        let folder = self.memory.path().join("stock");
+        let install = self.programs.install.as_ref();
+        let mut install = Command::new(install.context("mariadb-install-db is needed")?);
+        install
+            .args(["--no-defaults", "--auth-root-authentication-method=normal"])
+            .arg(format!("--basedir={}", self.programs.base.display()))
+            .arg(format!("--datadir={}", folder.display()))
+            .stdout(Stdio::null());
+        let status = self.as_user(&mut install).status()?;
+        anyhow::ensure!(status.success(), "mariadb-install-db failed");
+        let server = Bare::start(self, &folder, Options::Stock)?;
+        self.execute(&server.socket, "CREATE DATABASE shop")?;
+        self.run(&server.socket, "shop", &self.script)?;
+        server.stop()?;
+        Ok(folder)
+    }
+
+    /// As the containers' services run.
+    fn as_user<'c>(&self, command: &'c mut Command) -> &'c mut Command {
+        let identity = self.fixture.project.on().identity;
+        if identity.is_root() {
+            let (uid, gid) = identity.user();
+            command.uid(uid).gid(gid);
+        }
+        command
+    }
+
     /// A copy of the data folder.
     fn copy(&self, folder: &Path, name: &str) -> anyhow::Result<PathBuf> {
         let copy = folder.join(name);
@@ -106,13 +136,14 @@ impl<'f> Shop<'f> {
 
     /// From nothing to the first answer.
     fn start(&self, table: &mut Table) -> anyhow::Result<()> {
-        let [mut bare, mut ours, mut gone, mut copied] = [const { Samples(Vec::new()) }; 4];
+        let [mut bare, mut ours, mut gone] = [const { Samples(Vec::new()) }; 3];
+        let [mut all, mut copied, mut new] = [const { Samples(Vec::new()) }; 3];
         let mut files = Vec::new();
         for round in 0..=self.fixture.rounds(100) {
             // Beside the layers: in /dev/shm MariaDB maps its log, which it does nowhere else.
             let copy = self.copy(&self.fixture.dir, "mariadb-copy")?;
             let begun = Instant::now();
-            let server = Bare::start(self, &copy, &[])?;
+            let server = Bare::start(self, &copy, Options::Cowherds)?;
             server.ask("shop")?;
             let without = begun.elapsed();
             drop(server);
@@ -130,7 +161,16 @@ impl<'f> Shop<'f> {
                 bare.time(without);
                 ours.time(with);
                 gone.time(ending.elapsed());
-                copied.0.push(up.bytes as f64 / f64::from(1 << 20));
+                let bytes = |kind: bool| {
+                    let files = up
+                        .files
+                        .iter()
+                        .filter(|(file, _)| self.is_copied(file) == kind);
+                    files.map(|(_, bytes)| *bytes as f64 / 1e6).sum()
+                };
+                all.0.push(up.bytes as f64 / 1e6);
+                copied.0.push(bytes(true));
+                new.0.push(bytes(false));
             }
             files = up.files;
         }
@@ -139,16 +179,36 @@ impl<'f> Shop<'f> {
         let target = Target::Times(bare, Some(1.3));
         table.row("container", "ms", &ours, Some(target));
         table.row("container dropped", "ms", &gone, None);
+        let most = Target::AtMost(8.0);
         table.row(
-            "copied up when it answers",
-            "MiB",
-            &copied,
-            Some(Target::AtMost(8.0)),
+            "in the writable layer when it answers",
+            "MB",
+            &all,
+            Some(most),
         );
+        table.row("- copied up from the layers", "MB", &copied, None);
+        table.row("- written new", "MB", &new, None);
         for (file, bytes) in files.iter().take(5) {
-            table.note(format!("{:>9} bytes  {}", bytes, file.display()));
+            let how = match self.is_copied(file) {
+                true => "copied",
+                false => "new",
+            };
+            table.note(format!("{bytes:>9} bytes  {how:6}  {}", file.display()));
         }
         Ok(())
+    }
+
+    /// Whether this file of the writable layer, which begins with the service's name, is one of the layers'.
+    fn is_copied(&self, file: &Path) -> bool {
+        let service = self.state.services[0].place().service();
+        let Ok(inside) = file.strip_prefix(service) else {
+            return false;
+        };
+        let mut layers = self.state.layers.iter();
+        layers.any(|layer| {
+            let folder = layer.lower(service);
+            folder.is_some_and(|it| self.state.layers_folder.join(it).join(inside).is_file())
+        })
     }
 
     fn pooled(&self, table: &mut Table) -> anyhow::Result<()> {
@@ -184,7 +244,7 @@ impl<'f> Shop<'f> {
         Ok(())
     }
 
-    /// 100 tests that change their data, in three ways.
+    /// 100 tests that change their data, in four ways.
     fn tests(&self, table: &mut Table) -> anyhow::Result<()> {
         let (blocks, count) = if self.fixture.quick {
             (1, 16)
@@ -192,19 +252,27 @@ impl<'f> Shop<'f> {
             (3, 100)
         };
         let copy = self.copy(self.memory.path(), "shared")?;
-        let shared = Bare::start(self, &copy, &["--innodb-buffer-pool-size=512M"])?;
-        let mut ways = [const { Samples(Vec::new()) }; 3].map(|rates| JOBS.map(|_| rates.clone()));
+        let shared = Bare::start(self, &copy, Options::Large)?;
+        let stock = self.stock()?;
+        let mut ways = [const { Samples(Vec::new()) }; 4].map(|rates| JOBS.map(|_| rates.clone()));
         for _ in 0..blocks {
             for (at, jobs) in JOBS.into_iter().enumerate() {
                 let nothing = || Ok(());
-                ways[0][at]
-                    .0
-                    .push(rate(count, jobs, nothing, |(), number| self.ours(number))?);
-                let reloaded = |(): &mut (), number| self.reloaded(&shared, number);
-                ways[1][at].0.push(rate(count, jobs, nothing, reloaded)?);
-                ways[2][at].0.push(rate(count, jobs, nothing, |(), number| {
-                    self.copied(number)
-                })?);
+                let measured = [
+                    rate(count, jobs, nothing, |(), number| self.ours(number)),
+                    rate(count, jobs, nothing, |(), number| {
+                        self.reloaded(&shared, number)
+                    }),
+                    rate(count, jobs, nothing, |(), number| {
+                        self.copied(&stock, number)
+                    }),
+                    rate(count, jobs, nothing, |(), number| {
+                        self.copied_sealed(number)
+                    }),
+                ];
+                for (way, measured) in ways.iter_mut().zip(measured) {
+                    way[at].0.push(measured?);
+                }
             }
         }
         drop(shared);
@@ -214,7 +282,7 @@ impl<'f> Shop<'f> {
                 .max_by(|a, b| a.median().total_cmp(&b.median()));
             best.cloned().unwrap_or_default()
         };
-        let [ours, reloaded, copied] = [0, 1, 2].map(|way| best(&ways[way]));
+        let [ours, reloaded, copied, sealed] = ways.each_ref().map(best);
         let peer = match reloaded.median() > copied.median() {
             true => reloaded,
             false => copied,
@@ -225,7 +293,8 @@ impl<'f> Shop<'f> {
         let names = [
             "a container each",
             "schema and seed loaded anew for each, one server",
-            "the folder copied and a server started for each",
+            "`cp -a` of a stock folder and a stock server for each",
+            "Cowherd's sealed folder copied and served with its options",
         ];
         for (name, rates) in names.into_iter().zip(&ways) {
             for (jobs, rates) in JOBS.into_iter().zip(rates) {
@@ -234,6 +303,10 @@ impl<'f> Shop<'f> {
                 table.row(format!("-j {jobs}  {name}"), "/s", rates, target);
             }
         }
+        let times = ours.median() / sealed.median();
+        table.note(format!(
+            "the last way is no peer: without Cowherd nobody has that folder; a container each is {times:.2} × it"
+        ));
         Ok(())
     }
 
@@ -259,18 +332,34 @@ impl<'f> Shop<'f> {
         self.execute(&server.socket, &format!("DROP DATABASE {name}"))
     }
 
-    fn copied(&self, number: usize) -> anyhow::Result<()> {
+    fn copied(&self, stock: &Path, number: usize) -> anyhow::Result<()> {
+        let copy = self.next_copy();
+        let status = Command::new("cp").arg("-a").args([stock, &copy]).status()?;
+        anyhow::ensure!(status.success(), "cp failed");
+        self.served(&copy, Options::Stock, number)
+    }
+
+    fn copied_sealed(&self, number: usize) -> anyhow::Result<()> {
+        let copy = self.next_copy();
+        bare::copy(self.fixture, &self.memory.path().join("pristine"), &copy)?;
+        self.served(&copy, Options::Cowherds, number)
+    }
+
+    fn next_copy(&self) -> PathBuf {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
-        let name = format!("copy-{}", NEXT.fetch_add(1, Ordering::Relaxed));
-        let copy = self.copy(self.memory.path(), &name)?;
-        let server = Bare::start(self, &copy, &[])?;
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        self.memory.path().join(format!("copy-{number}"))
+    }
+
+    fn served(&self, copy: &Path, options: Options, number: usize) -> anyhow::Result<()> {
+        let server = Bare::start(self, copy, options)?;
         self.run(
             &server.socket,
             "shop",
             &self.tests[number % self.tests.len()],
         )?;
         drop(server);
-        Ok(disk::remove_tree(&copy)?)
+        Ok(disk::remove_tree(copy)?)
     }
 
     fn client(&self, socket: &Path) -> Command {
@@ -304,68 +393,4 @@ fn sorted(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let mut files: Vec<_> = entries.collect::<anyhow::Result<_>>()?;
     files.sort();
     Ok(files)
-}
-
-/// A server without a container; dropping it kills it.
-struct Bare {
-    child: Child,
-    socket: PathBuf,
-}
-
-impl Bare {
-    /// Starts one on the folder `data`, as the containers' user, and waits for the line that says that it is ready.
-    fn start(shop: &Shop<'_>, data: &Path, settings: &[&str]) -> anyhow::Result<Self> {
-        let engine = &shop.state.services[0];
-        let server = engine.server(false).context("the engine has a server")?;
-        // In a folder that is the server's own.
-        let socket = data.join(SOCKET);
-        let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
-        let own = ["--datadir=", "--socket=", "--port="];
-        let arguments = server.exec.args.iter().filter(|argument| {
-            let argument = argument.to_string_lossy();
-            !own.iter().any(|own| argument.starts_with(own))
-        });
-        let mut command = Command::new(&server.exec.program);
-        command
-            .args(arguments)
-            .arg(format!("--datadir={}", data.display()))
-            .arg(format!("--socket={}", socket.display()))
-            .arg(format!("--port={port}"))
-            .args(settings)
-            .env_clear()
-            .envs(base_environment())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped());
-        let identity = shop.fixture.project.on().identity;
-        if identity.is_root() {
-            let (uid, gid) = identity.user();
-            command.uid(uid).gid(gid);
-        }
-        let mut child = command.spawn()?;
-        let mut log = BufReader::new(child.stderr.take().context("a log")?);
-        let Ready::Line(ready) = &server.ready else {
-            anyhow::bail!("its log says when it is ready");
-        };
-        let mut line = String::new();
-        while !line.contains(&**ready) {
-            line.clear();
-            anyhow::ensure!(log.read_line(&mut line)? > 0, "the server has ended");
-        }
-        std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
-        Ok(Self { child, socket })
-    }
-
-    fn ask(&self, database: &str) -> anyhow::Result<()> {
-        Ok(converse(&self.socket, "root", database)?)
-    }
-}
-
-impl Drop for Bare {
-    fn drop(&mut self) {
-        // Nothing of it is used again.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        let _ = fs::remove_file(&self.socket);
-    }
 }
