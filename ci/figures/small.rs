@@ -40,6 +40,7 @@ fn description(fixture: &Fixture) -> anyhow::Result<Sandbox> {
         lower: layers
             .filter_map(|layer| layer.lower("db").map(Into::into))
             .collect(),
+        copied: Vec::new(),
         upper: Upper::Scratch,
         mode: 0o700,
     });

@@ -92,7 +92,7 @@ impl Container {
         }
         let mut changes = Vec::new();
         for engine in &state.services {
-            let overlay = setup::overlay(state, engine.place(), setup)?;
+            let overlay = setup::overlay(state, engine.as_ref(), setup)?;
             changes.push((engine.place().service().to_owned(), overlay.changes()));
             sandbox.folder(engine.place().sockets());
             sandbox.overlay(overlay);

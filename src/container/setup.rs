@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::{ContainerError, State};
 use crate::disk;
-use crate::engine::{Exec, Place};
+use crate::engine::{Engine, Exec};
 use crate::sandbox::cgroup::{Cgroups, Limits};
 use crate::sandbox::{Command, Identity, Overlay, RUN, Upper};
 use crate::store::{Draft, Scratch};
@@ -82,9 +82,10 @@ pub(super) fn scratch_folder(setup: &Setup<'_>) -> Result<Option<PathBuf>, Conta
 /// The data folder of one service: the state's layers, topmost first, under one writable layer.
 pub(super) fn overlay(
     state: &State,
-    place: &Place,
+    engine: &dyn Engine,
     setup: &Setup<'_>,
 ) -> Result<Overlay, ContainerError> {
+    let place = engine.place();
     let name = place.service();
     let (uid, gid) = setup.identity.user();
     let own = |path: PathBuf| -> Result<PathBuf, ContainerError> {
@@ -124,6 +125,11 @@ pub(super) fn overlay(
         target: place.data(),
         from: state.layers_folder.clone(),
         lower,
+        copied: match setup.writable {
+            Writable::Memory if setup.services.include(name) => engine.always_written(),
+            // There overlayfs shares blocks, or what is written is to be a layer.
+            _ => Vec::new(),
+        },
         upper,
         mode: 0o700,
     })

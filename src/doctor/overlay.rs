@@ -187,6 +187,7 @@ fn overlay(scratch: &Scratch, changes: Changes) -> Overlay {
         target: inside().join("data"),
         from: scratch.path().to_owned(),
         lower: vec![PathBuf::from("top"), PathBuf::from("base")],
+        copied: Vec::new(),
         upper: match changes {
             Changes::Memory => Upper::Scratch,
             Changes::Store => Upper::Folder {

@@ -7,7 +7,7 @@ use super::mariadb_explain::{FILLED, explain, message};
 use super::mariadb_find::{Places, Product, Programs};
 use super::mariadb_freeze::FREEZE;
 use super::mariadb_script::{NOTES, facts};
-use super::mariadb_seal::{prove_clean, strip};
+use super::mariadb_seal::{LOG, SYSTEM, prove_clean, strip};
 use super::mariadb_settings::{PID_FILE, Settings};
 use super::mariadb_warm::converse;
 use super::script_facts::read_script;
@@ -114,6 +114,13 @@ impl Engine for MariaDb {
 
     fn place(&self) -> &Place {
         &self.place
+    }
+
+    fn always_written(&self) -> Vec<PathBuf> {
+        match self.programs.product {
+            Product::MariaDb => [SYSTEM, LOG].map(PathBuf::from).to_vec(),
+            Product::Mysql => vec![SYSTEM.into()],
+        }
     }
 
     fn base(&self) -> Vec<Base> {
@@ -306,10 +313,6 @@ impl Engine for MariaDb {
         if let Err(error) = converse(&folder.join(SOCKET), USER, &self.database) {
             tracing::debug!(%error, "can't warm a server that waits");
         }
-    }
-
-    fn database_file(&self) -> Option<PathBuf> {
-        None
     }
 
     fn explain(&self, script: Option<&ScriptFile>, stderr: &str) -> EngineError {

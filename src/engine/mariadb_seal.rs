@@ -12,10 +12,10 @@ use super::mariadb_settings::PID_FILE;
 use crate::disk;
 
 /// The redo log of InnoDB.
-const LOG: &str = "ib_logfile0";
+pub(super) const LOG: &str = "ib_logfile0";
 
 /// What InnoDB has that is in no table of its own.
-const SYSTEM: &str = "ibdata1";
+pub(super) const SYSTEM: &str = "ibdata1";
 
 /// Fails unless the server that wrote to `data` shut down in order.
 ///

@@ -134,6 +134,12 @@ pub trait Engine: Send + Sync + fmt::Debug {
         None
     }
 
+    /// Files of the data folder itself that every server writes to and that are mostly holes: each container gets a
+    /// copy without them. Nothing where there are none: what is written to is copied all the same.
+    fn always_written(&self) -> Vec<PathBuf> {
+        Vec::new()
+    }
+
     /// Whether it listens on ports that only root may have elsewhere: those below 1024.
     fn has_low_ports(&self) -> bool {
         false

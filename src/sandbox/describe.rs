@@ -14,6 +14,7 @@ use super::idmap;
 use super::init::CONTROL;
 use super::mounted;
 use super::ops::{Ops, text};
+use super::overlay::{Overlay, Upper};
 use super::owners::{first_closed_ancestor, owner_of};
 use super::program::{MAP, NO_SUID, Op, Program, READ_ONLY};
 
@@ -21,58 +22,6 @@ use super::program::{MAP, NO_SUID, Op, Program, READ_ONLY};
 pub const RUN: &str = "/run/cowherd";
 /// Where the writable layers lie that need no disk.
 pub const SCRATCH: &str = "/run/cowherd/scratch";
-
-/// Where an overlay's changes go.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Upper {
-    /// The container's own scratch folder: its tmpfs, or what [`Sandbox::scratch`] gave.
-    Scratch,
-    /// Folders on disk, on one file system.
-    Folder {
-        /// The folder that holds both.
-        path: PathBuf,
-        /// Where the changes go, relative to `path`.
-        upper: PathBuf,
-        /// What overlayfs needs beside it, relative to `path`.
-        work: PathBuf,
-    },
-}
-
-/// An overlay mount: read-only layers below, one writable layer on top.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Overlay {
-    /// Its name, for the writable layer: letters, digits, `-` and `_`.
-    pub name: String,
-    /// Where it appears.
-    pub target: PathBuf,
-    /// The folder that `lower` starts from: short relative names keep the options within one page.
-    pub from: PathBuf,
-    /// The layers, topmost first.
-    pub lower: Vec<PathBuf>,
-    /// Where the changes go.
-    pub upper: Upper,
-    /// The mode of the merged root, which overlayfs takes from the upper folder.
-    pub mode: u32,
-}
-
-impl Overlay {
-    /// Where the changes lie inside the container.
-    pub fn changes(&self) -> PathBuf {
-        let scratch = Path::new(SCRATCH).join(&self.name);
-        match &self.upper {
-            Upper::Scratch => scratch.join("upper"),
-            Upper::Folder { upper, .. } => scratch.join(upper),
-        }
-    }
-
-    pub(super) fn work(&self) -> PathBuf {
-        let scratch = Path::new(SCRATCH).join(&self.name);
-        match &self.upper {
-            Upper::Scratch => scratch.join("work"),
-            Upper::Folder { work, .. } => scratch.join(work),
-        }
-    }
-}
 
 /// What a container sees and may do: an inert description, as `std::process::Command` is.
 ///
@@ -492,6 +441,7 @@ fn project_overlay(folder: &Path, target: &Path) -> Overlay {
         target: target.to_owned(),
         from: folder.to_owned(),
         lower: vec![PathBuf::from(".")],
+        copied: Vec::new(),
         upper: Upper::Scratch,
         mode: 0o755,
     }

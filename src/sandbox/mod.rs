@@ -13,12 +13,14 @@
 //!    kills every process of the PID namespace and drops its mounts, network and IPC objects.
 //!
 //! Architecture invariant: after `clone` the child allocates nothing, takes no lock and never
-//! returns into code that does. What it runs is in `init.rs`, `program.rs`, `rights.rs` and `sys.rs` alone.
+//! returns into code that does. What it runs is in `extents.rs`, `init.rs`, `program.rs`, `rights.rs` and
+//! `sys.rs` alone.
 
 pub mod cgroup;
 mod describe;
 mod ending;
 mod error;
+mod extents;
 mod identity;
 mod idmap;
 mod image;
@@ -27,6 +29,7 @@ mod inlet;
 mod message;
 mod mounted;
 mod ops;
+mod overlay;
 mod owners;
 mod program;
 mod rights;
@@ -34,12 +37,13 @@ mod running;
 mod sys;
 mod terminal;
 
-pub use describe::{Overlay, RUN, SCRATCH, Sandbox, Upper};
+pub use describe::{RUN, SCRATCH, Sandbox};
 pub use ending::end_like;
 pub use error::SandboxError;
 pub use identity::Identity;
 pub use image::Command;
 pub use inlet::Inlet;
+pub use overlay::{Overlay, Upper};
 pub use program::Program;
 pub use running::{Exit, Running, Slot, Wake};
 pub use terminal::take_terminal_back;

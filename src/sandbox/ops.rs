@@ -7,7 +7,8 @@ use std::path::Path;
 
 use nix::mount::MsFlags;
 
-use super::describe::{Overlay, RUN, SCRATCH, Upper};
+use super::describe::{RUN, SCRATCH};
+use super::overlay::{Overlay, Upper};
 use super::program::{Op, READ_ONLY};
 
 pub(super) fn text(path: &Path) -> io::Result<CString> {
@@ -154,6 +155,13 @@ impl Ops {
         self.folder(&work, 0o700, owner)?;
         self.folder(&overlay.target, 0o700, owner)?;
         self.change_folder(&overlay.from)?;
+        for (source, target) in overlay.copies() {
+            self.push(Op::CopyData {
+                source: text(&source)?,
+                target: text(&target)?,
+                owner,
+            });
+        }
         // `volatile` drops every sync: a container's changes are thrown away, and a draft is synced once
         // as a whole when it is sealed.
         let mut options = b"userxattr,volatile,upperdir=".to_vec();

@@ -19,7 +19,7 @@ use rustix::fs::CWD;
 use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
 
 use super::init::CONTROL;
-use super::{rights, sys};
+use super::{extents, rights, sys};
 
 /// `MOUNT_ATTR_RDONLY` of `mount_setattr(2)`.
 pub(super) const READ_ONLY: u64 = 0x1;
@@ -118,6 +118,12 @@ pub(super) enum Op {
     },
     /// An empty file, as a place to mount a file on.
     MakeFile { path: CString },
+    /// A file without its holes.
+    CopyData {
+        source: CString,
+        target: CString,
+        owner: Option<(u32, u32)>,
+    },
     /// A symbolic link.
     Link { target: CString, path: CString },
     /// The working folder.
@@ -189,6 +195,11 @@ impl Op {
                 let flags = OFlag::O_CREAT | OFlag::O_CLOEXEC;
                 open(path.as_c_str(), flags, Mode::from_bits_truncate(0o644)).map(drop)
             }
+            Self::CopyData {
+                source,
+                target,
+                owner,
+            } => extents::copy(source, target, *owner),
             Self::Link { target, path } => {
                 unistd::symlinkat(target.as_c_str(), nix::fcntl::AT_FDCWD, path.as_c_str())
             }
@@ -338,6 +349,9 @@ impl fmt::Display for Op {
             Self::Attributes { target, .. } => write!(f, "make {} writable", text(target)),
             Self::MakeFolder { path, .. } => write!(f, "create the folder {}", text(path)),
             Self::MakeFile { path } => write!(f, "create the file {}", text(path)),
+            Self::CopyData { source, target, .. } => {
+                write!(f, "copy {} to {}", text(source), text(target))
+            }
             Self::Link { path, .. } => write!(f, "create the link {}", text(path)),
             Self::ChangeFolder { path } => write!(f, "enter {}", text(path)),
             Self::BeginNetwork => write!(f, "begin a network namespace"),

@@ -128,8 +128,12 @@ fn every_step_of_a_container_belongs_to_a_part() {
         sandbox.overlay(Overlay {
             name: name.to_owned(),
             target: format!("/run/cowherd/{name}/data").into(),
-            from: "/var".into(),
-            lower: vec!["lib".into()],
+            from: "/".into(),
+            lower: vec!["etc".into()],
+            copied: match upper {
+                Upper::Scratch => vec!["passwd".into()],
+                Upper::Folder { .. } => Vec::new(),
+            },
             upper,
             mode: 0o700,
         });

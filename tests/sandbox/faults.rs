@@ -54,6 +54,7 @@ fn of_everything(folder: &std::path::Path) -> Sandbox {
         target: format!("/run/cowherd/{name}/data").into(),
         from: folder.to_owned(),
         lower: vec!["layer-1".into(), "layer-0".into()],
+        copied: vec!["written".into()],
         upper,
         mode: 0o700,
     };
@@ -87,6 +88,7 @@ fn a_failure_at_any_step_is_told_and_leaves_nothing() {
             for name in ["project", "layer-0", "layer-1"] {
                 fs::create_dir_all(root.path().join(name)).expect("a folder");
             }
+            fs::write(root.path().join("layer-0/written"), "text").expect("a file");
             // A work folder of overlayfs serves once.
             let scratch = || {
                 cowherd::disk::remove_tree(&root.path().join("scratch")).expect("no scratch");

@@ -1,9 +1,10 @@
 //! Overlays: sealed layers below, a container's own changes on top.
 
 use std::fs;
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use cowherd::sandbox::{Overlay, Running, SandboxError, Upper};
+use cowherd::sandbox::{Overlay, Running, SCRATCH, SandboxError, Upper};
 
 use super::{given, prints, sandbox};
 use crate::support::userns;
@@ -32,6 +33,7 @@ fn overlay(root: &Path, lower: Vec<PathBuf>, upper: Upper) -> Overlay {
         target: DATA.into(),
         from: root.to_owned(),
         lower,
+        copied: Vec::new(),
         upper,
         mode: 0o700,
     }
@@ -98,6 +100,45 @@ fn folders_of_several_layers_are_removed_and_made_again() {
         fs::read_to_string(root.path().join("layer-1/over")).expect("a file"),
         "middle\n"
     );
+}
+
+#[test]
+fn a_file_that_is_copied_ahead_is_the_topmost_one_and_keeps_its_holes() {
+    if !userns() {
+        return;
+    }
+    let root = tempfile::tempdir().expect("a folder");
+    let lower = layers(root.path(), &THREE);
+    for (layer, letter) in [("layer-0", b"0"), ("layer-1", b"1")] {
+        let path = root.path().join(layer).join("holes");
+        let file = fs::File::create(&path).expect("a file");
+        file.set_len(3 << 20).expect("a length");
+        for at in [0, 700_000] {
+            file.write_all_at(letter, at).expect("room");
+        }
+        let mode = fs::Permissions::from_mode(0o640);
+        fs::set_permissions(path, mode).expect("a mode");
+    }
+    // What hides a file is not copied.
+    fs::write(root.path().join("layer-0/hidden"), "file").expect("a file");
+    fs::create_dir(root.path().join("layer-2/hidden")).expect("a folder");
+    given(root.path());
+    let mut container = over(Overlay {
+        copied: ["holes", "hidden", "nosuch"].map(PathBuf::from).to_vec(),
+        ..overlay(root.path(), lower, Upper::Scratch)
+    });
+    let seen = prints(
+        &mut container,
+        &format!(
+            "cd {SCRATCH}/db/upper && ls && [ $(stat -c %b holes) -lt 1024 ] && cd {DATA} && stat -c '%a %s %u' holes && \
+             head -c 1 holes && tail -c +700001 holes | head -c 1 && tr -d '\\0' <holes && ls hidden && \
+             echo new >>holes && tail -c 4 holes"
+        ),
+    );
+    let user = super::identity().user().0;
+    assert_eq!(seen, format!("holes\n640 {} {user}\n1111new\n", 3 << 20));
+    let below = fs::metadata(root.path().join("layer-1/holes")).expect("a file");
+    assert_eq!(below.len(), 3 << 20);
 }
 
 #[test]
