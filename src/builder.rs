@@ -205,7 +205,7 @@ impl Builder<'_> {
         let draft = self.store.draft(&lock)?;
         let engine = service_of(group.step, &under_way.state)?;
         match self.twin(under_way, group, engine)? {
-            Some(twin) => self.copy(&twin, engine, &draft)?,
+            Some(twin) => twin.copy(engine, &draft)?,
             None => self.perform(group, &under_way.state, &draft)?,
         }
         let layer = draft.seal(LayerInfo {

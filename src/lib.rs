@@ -25,6 +25,7 @@ pub mod architecture {
 }
 pub mod attended;
 pub mod builder;
+pub mod capacity;
 pub mod cargo;
 #[cfg(feature = "carry")]
 pub mod carry;

@@ -265,9 +265,7 @@ impl Project {
             .into_iter()
             .flatten()
             .collect();
-        let jobs = request
-            .jobs
-            .unwrap_or_else(|| cases::default_jobs(chosen.iter().map(|test| &test.case.order)));
+        let (jobs, budget) = cases::jobs(request.jobs, &chosen)?;
         let options = schedule::Options {
             jobs,
             fail_fast: request.fail_fast,
@@ -289,7 +287,7 @@ impl Project {
         let scheduled: Vec<_> = chosen.iter().map(|test| test.scheduled.clone()).collect();
         let broken = Arc::new(OnceLock::new());
         let queue = Queue::new(&scheduled, &options.expected, jobs);
-        let pool = Arc::new(cases::pool_for(&chosen, queue.upcoming(), jobs)?);
+        let pool = Arc::new(cases::pool_for(&chosen, queue.upcoming(), budget)?);
         let attempt = {
             let (pool, broken) = (Arc::clone(&pool), Arc::clone(&broken));
             move |test: usize, _attempt: u32, stop: &Stop| {

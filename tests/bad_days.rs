@@ -5,6 +5,7 @@ mod databases;
 mod interrupts;
 mod limits;
 mod misbehaviour;
+mod scarcity;
 mod servers;
 mod space;
 

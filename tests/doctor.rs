@@ -384,3 +384,26 @@ fn a_low_limit_on_open_files_is_told_as_the_cause_of_what_fails() {
     );
     assert!(row(&finished, "open files").starts_with("  !!  open files      8, "));
 }
+
+#[test]
+fn limits_are_held_against_the_number_of_tests_that_is_asked_for() {
+    if !own_host() {
+        return;
+    }
+    let project = project();
+    let few = |asked: &str| {
+        let limit = "echo 60 > /proc/sys/user/max_net_namespaces";
+        line(&project, &OWN_HOST, &format!("{limit}; exec doctor{asked}")).code(0)
+    };
+    let enough = "namespace limit user.max_net_namespaces is 60, enough for 60 PostgreSQL containers at once";
+    let asked = few(" -j 100");
+    assert_eq!(row(&asked, "namespace limit"), format!("  !!  {enough}"));
+    shows(
+        &asked,
+        &[
+            "\nsudo sysctl -w user.max_net_namespaces=4096\n",
+            "tests at once rather than 100, by ",
+        ],
+    );
+    assert_eq!(row(&few(""), "namespace limit"), format!("  ok  {enough}"));
+}

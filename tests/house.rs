@@ -30,6 +30,7 @@ const RANKS: &[(&str, u8)] = &[
     ("container", 3),
     ("loop_store", 3),
     ("builder", 4),
+    ("capacity", 4),
     ("difference", 4),
     ("pool", 5),
     ("schedule", 6),

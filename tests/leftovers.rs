@@ -178,6 +178,32 @@ fn a_run_that_is_killed_at_any_moment_leaves_nothing() {
 }
 
 #[test]
+fn a_run_that_is_killed_with_fifty_containers_alive_leaves_nothing() {
+    if !userns() {
+        return;
+    }
+    let project = Project::new(
+        "version: 1\nsnapshots:\n  shop: { engine: sqlite }\ntests:\n  \
+         - { name: sleeps, snapshot: shop, discover: 'seq 50', command: 'sleep 10{test}' }\n",
+    );
+    let mounts = processes::mounts(&root(&project));
+    let mut run = project.start(&["run", "-j", "50"]);
+    let asleep = |pid| {
+        let inside = processes::descendants(pid).into_iter();
+        inside.filter(|process| process.name == "sleep").count()
+    };
+    run.until("fifty sleeping tests", |run| asleep(run.pid()) == 50);
+    let networks = processes::networks(&processes::descendants(run.pid()));
+    assert_eq!(networks.len(), 50);
+    run.signal(Signal::SIGKILL);
+    assert_eq!(run.wait().code, 137);
+    assert_nothing_runs(&project, &networks);
+    assert_eq!(processes::mounts(&root(&project)), mounts);
+    project.run(&["list"]).code(0);
+    assert_no_scratch(&project);
+}
+
+#[test]
 fn a_build_that_is_killed_at_any_moment_seals_a_layer_or_none() {
     if !userns() {
         return;

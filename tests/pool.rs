@@ -227,6 +227,33 @@ fn nothing_is_parked_when_memory_is_short_but_who_asks_is_served() {
 }
 
 #[test]
+fn a_start_waits_while_memory_is_short_and_others_live() {
+    if !userns() {
+        return;
+    }
+    let (_project, [one]) = orders(["one"]);
+    let short = Budget {
+        reserve: u64::MAX / 2,
+        ..budget(8, 0)
+    };
+    let pool = Pool::new(short).expect("a pool");
+    // With none to wait for, one is let in however short it is.
+    let first = pool.take(&one, None).expect("a container");
+    let (stop, order) = std::io::pipe().expect("a pipe");
+    drop(order);
+    let refused = pool.take(&one, Some(stop.as_fd())).map(drop);
+    assert!(
+        matches!(refused, Err(ContainerError::Interrupted)),
+        "{refused:?}"
+    );
+    std::thread::scope(|scope| {
+        let second = scope.spawn(|| pool.take(&one, None).map(drop));
+        drop(first);
+        second.join().expect("no panic").expect("a container");
+    });
+}
+
+#[test]
 fn a_parked_server_that_died_is_not_handed_over() {
     if !postgres() {
         return;

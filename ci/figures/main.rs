@@ -22,6 +22,7 @@ mod small;
 mod sqlite;
 mod suite;
 mod table;
+mod thousand;
 
 use std::path::PathBuf;
 
@@ -72,7 +73,7 @@ struct Args {
 type Section = fn(&Fixture, &mut Table) -> anyhow::Result<()>;
 
 /// In the order of the table.
-const SECTIONS: [(&str, Section); 17] = [
+const SECTIONS: [(&str, Section); 19] = [
     ("start", postgres::start),
     ("peers", peers::peers),
     ("cpu", postgres::cpu),
@@ -91,6 +92,7 @@ const SECTIONS: [(&str, Section); 17] = [
     ("cargo", cargo::cargo_tests),
     ("suite", suite::suite),
     ("carry", carry::carrying),
+    ("thousand", thousand::thousand),
 ];
 
 fn main() -> anyhow::Result<()> {

@@ -11,6 +11,27 @@ fn children(pid: i32) -> anyhow::Result<Vec<i32>> {
         .collect())
 }
 
+/// The children of this process, of whichever thread.
+pub(crate) fn own_children() -> anyhow::Result<Vec<i32>> {
+    let mut all = Vec::new();
+    for thread in fs::read_dir("/proc/self/task")? {
+        // It may have ended meanwhile.
+        let text = fs::read_to_string(thread?.path().join("children")).unwrap_or_default();
+        all.extend(
+            text.split_whitespace()
+                .filter_map(|pid| pid.parse::<i32>().ok()),
+        );
+    }
+    Ok(all)
+}
+
+/// All processes of this machine.
+pub(crate) fn all() -> anyhow::Result<Vec<i32>> {
+    let entries = fs::read_dir("/proc")?.flatten();
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    Ok(names.filter_map(|name| name.parse().ok()).collect())
+}
+
 /// A process and all its descendants.
 pub(crate) fn family(pid: i32) -> Vec<i32> {
     let mut family = vec![pid];
@@ -35,7 +56,7 @@ pub(crate) fn available_memory() -> anyhow::Result<f64> {
 }
 
 /// A field in kB of a file of `/proc`, in MB.
-fn field(path: &str, name: &str) -> anyhow::Result<f64> {
+pub(crate) fn field(path: &str, name: &str) -> anyhow::Result<f64> {
     let text = fs::read_to_string(path)?;
     let line = text.lines().find_map(|line| line.strip_prefix(name));
     let number = line.and_then(|line| line.split_whitespace().next());

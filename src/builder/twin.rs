@@ -45,16 +45,13 @@ impl Builder<'_> {
             _layer: layer,
         }))
     }
+}
 
+impl Twin {
     /// Copies the files for the service of `engine`.
-    pub(super) fn copy(
-        &self,
-        twin: &Twin,
-        engine: &Arc<dyn Engine>,
-        draft: &Draft,
-    ) -> Result<(), StepError> {
+    pub(super) fn copy(&self, engine: &Arc<dyn Engine>, draft: &Draft) -> Result<(), StepError> {
         let data = draft.files(engine.place().service())?;
-        let files = std::slice::from_ref(&twin.files);
+        let files = std::slice::from_ref(&self.files);
         Ok(disk::merge_layers(files, &data, Below::Nothing)?)
     }
 }

@@ -16,7 +16,9 @@ const WIDTH: usize = 96;
 const NAME: usize = 15;
 
 pub(super) fn doctor(args: &args::Doctor) -> anyhow::Result<ExitCode> {
-    let found = doctor::examine(&|name| std::env::var_os(name));
+    let found = doctor::examine(args.jobs.map(|jobs| jobs as usize), &|name| {
+        std::env::var_os(name)
+    });
     if args.json {
         say_json(&serde_json::to_value(&found)?)?;
     } else {

@@ -123,6 +123,16 @@ impl ContainerError {
         )
     }
 
+    /// Whether there is too much of something for the moment, so that it may do to try again: the kernel gives
+    /// the namespaces of containers that are gone back some time later.
+    pub fn is_passing(&self) -> bool {
+        use nix::errno::Errno::{EAGAIN, ENOSPC, EUSERS};
+        let Self::Sandbox(SandboxError::Clone(errno)) = self else {
+            return false;
+        };
+        [EAGAIN, ENOSPC, EUSERS].contains(errno)
+    }
+
     /// What to do about it.
     pub fn hint(&self) -> Option<String> {
         match self {

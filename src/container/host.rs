@@ -115,14 +115,15 @@ impl Order {
         })
     }
 
-    /// What one container takes at most, in bytes, as far as that is known: its limit, else what the servers
-    /// and the files of a small suite were seen to take.
+    /// What one container takes at most, in bytes, before one was measured: its limit, else what the servers, the
+    /// files and the programs of small suites were seen to take.
     pub fn memory(&self) -> u64 {
-        const SERVER: u64 = 64 << 20;
+        const SERVER: u64 = 32 << 20;
         const FILES: u64 = 8 << 20;
+        const PROGRAMS: u64 = 56 << 20;
         let services = self.state.services.iter();
         let servers = services.filter(|engine| engine.server(false).is_some());
-        let usual = FILES + SERVER * servers.count() as u64;
+        let usual = FILES + PROGRAMS + SERVER * servers.count() as u64;
         self.limits.memory.unwrap_or(usual)
     }
 }

@@ -149,8 +149,9 @@ impl Examination {
 }
 
 /// Examines this host, with the store that the variables name: it is made where there is none yet,
-/// as any other command does.
-pub fn examine(variable: &dyn Fn(&str) -> Option<OsString>) -> Examination {
+/// as any other command does. Its limits are held against `jobs` tests at once, one on each core where nobody says
+/// how many.
+pub fn examine(jobs: Option<usize>, variable: &dyn Fn(&str) -> Option<OsString>) -> Examination {
     let identity = Identity::of_caller();
     let mut facts = Facts::of_this_host(identity.as_ref().ok(), variable);
     let (store, storage) = storage::examine(variable, &mut facts);
@@ -174,7 +175,7 @@ pub fn examine(variable: &dyn Fn(&str) -> Option<OsString>) -> Examination {
     }
     checks.extend(storage);
     if facts.has_proc() {
-        checks.extend(limits::examine(&facts));
+        checks.extend(limits::examine(&facts, jobs));
     }
     checks.extend(engines::examine(&engines, &inside, &facts));
     Examination {

@@ -103,7 +103,7 @@ mod sqlite_split;
 
 pub use error::EngineError;
 use redis_keys::Keys;
-pub use server::{Check, Endpoint, Probe, Ready, Server, Shutdown};
+pub use server::{Check, Endpoint, Load, Probe, Ready, Server, Shutdown};
 pub use socket::Socket;
 pub use sqlite_copy::private_copy;
 
@@ -160,6 +160,11 @@ pub trait Engine: Send + Sync + fmt::Debug {
     /// The server process, `None` where the database is a file. `building` is for steps of a
     /// snapshot, which prefer speed over what a test could see; both kinds leave the same data.
     fn server(&self, building: bool) -> Option<Server>;
+
+    /// What the server takes of a host, for who has to know how many there may be.
+    fn load(&self) -> Load {
+        Load::default()
+    }
 
     /// What to run, in order, for one SQL file.
     ///

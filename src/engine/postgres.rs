@@ -14,8 +14,8 @@ use super::postgres_settings::{BUILDING, FAST, Locale, Settings, initdb_args, re
 use super::postgres_warm::converse;
 use super::script_facts::read_script;
 use super::{
-    Action, Address, Base, Endpoint, Engine, EngineError, Exec, Place, Ready, ScriptFile, Server,
-    Shutdown, Talk,
+    Action, Address, Base, Endpoint, Engine, EngineError, Exec, Load, Place, Ready, ScriptFile,
+    Server, Shutdown, Talk,
 };
 use crate::migrate::script::Dialect;
 use crate::spec::Service;
@@ -198,6 +198,13 @@ impl Engine for Postgres {
                     .arg(self.create_database()),
             )],
             _ => Vec::new(),
+        }
+    }
+
+    fn load(&self) -> Load {
+        Load {
+            tasks: 7,
+            memory: 11 << 20,
         }
     }
 

@@ -36,6 +36,25 @@ impl Server {
     }
 }
 
+/// What a server takes of a host, idle: it was measured, or is a guess.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Load {
+    /// Its processes and threads, with those of one connection.
+    pub tasks: u64,
+    /// Bytes of memory, its writable layer and what the kernel keeps for it included.
+    pub memory: u64,
+}
+
+impl Default for Load {
+    /// A server of which nothing is known.
+    fn default() -> Self {
+        Self {
+            tasks: 16,
+            memory: 16 << 20,
+        }
+    }
+}
+
 /// How a server is known to be ready.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ready {

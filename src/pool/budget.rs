@@ -2,7 +2,7 @@
 
 use std::thread::available_parallelism;
 
-use crate::container::Order;
+use crate::capacity::RESERVE;
 use crate::sandbox::cgroup::available_memory;
 
 /// What all containers of a pool may take together.
@@ -14,26 +14,37 @@ pub struct Budget {
     pub parked: usize,
     /// How many threads start containers ahead of need.
     pub starters: usize,
-    /// How much memory, in bytes, is left to everybody else: nothing is parked below it, and what is parked
-    /// is taken apart.
+    /// How much memory, in bytes, is left to everybody else: below it nothing is parked, what is parked is taken
+    /// apart, and whoever asks for one waits for others to end, unless none lives.
     pub reserve: u64,
 }
 
 impl Budget {
-    /// A budget for callers who ask for `jobs` containers at once: as many may be parked, and one thread for each
-    /// core starts them.
+    /// A budget for callers who ask for `jobs` containers at once: as many may be parked, but no more than are soon
+    /// used up, and one thread for each core starts them.
     ///
     /// ```
     /// use cowherd::pool::Budget;
     /// assert_eq!(Budget::of_jobs(4).containers, 8);
     /// ```
     pub fn of_jobs(jobs: usize) -> Self {
+        let cores = available_parallelism().map_or(1, usize::from);
+        let parked = jobs.min(4 * cores);
         Self {
-            containers: 2 * jobs.max(1),
-            parked: jobs,
-            starters: available_parallelism().map_or(1, usize::from).min(jobs),
+            containers: jobs.max(1) + parked,
+            parked,
+            starters: cores.min(jobs),
             reserve: RESERVE,
         }
+    }
+
+    /// The same for a host that has room for so many `containers` only.
+    #[must_use]
+    pub fn within(mut self, containers: usize) -> Self {
+        let over = self.containers.saturating_sub(containers.max(1));
+        self.containers -= over;
+        self.parked = self.parked.saturating_sub(over);
+        self
     }
 
     /// A budget for whoever asks: as many as half of the memory that is there now carries, by what one PostgreSQL
@@ -61,17 +72,4 @@ impl Budget {
             reserve: RESERVE,
         }
     }
-
-    /// Whether memory allows one more parked container.
-    pub(super) fn has_memory_for(&self, order: &Order) -> bool {
-        available_memory().is_none_or(|available| available >= self.reserve + order.memory())
-    }
-
-    /// Whether memory is so short that what is parked must go.
-    pub(super) fn is_short(&self) -> bool {
-        available_memory().is_some_and(|available| available < self.reserve)
-    }
 }
-
-/// What a machine needs to go on working: 256 MiB.
-const RESERVE: u64 = 256 << 20;

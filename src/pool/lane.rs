@@ -1,5 +1,7 @@
 //! The books of a pool: pure bookkeeping under its lock.
 
+mod memory;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -7,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::budget::Budget;
 use crate::container::{ContainerError, Live, Order};
 use crate::engine::{Address, Engine};
+use memory::{Measured, Memory};
 
 /// All lanes of a pool.
 #[derive(Debug, Default)]
@@ -22,6 +25,8 @@ pub(super) struct Lanes {
     /// How many parked containers are being used for the first time.
     warming: usize,
     last_served: Option<Instant>,
+    has_started: bool,
+    memory: Memory,
     closed: bool,
 }
 
@@ -38,6 +43,11 @@ struct Lane {
     /// How often it will be asked for, where somebody said so.
     expected: Option<usize>,
     in_use: usize,
+    /// The inits of those in use, the one that is measured next first.
+    inits: VecDeque<i32>,
+    measured: Measured,
+    /// How many callers have had theirs to the end.
+    ended: usize,
     /// How often it was asked for.
     asked: usize,
     /// How many were in use at once.
@@ -66,6 +76,8 @@ pub(super) struct Ticket {
 pub(super) enum Turn {
     /// Wait for one that is being started, or for a place.
     Wait,
+    /// Wait for memory: that of others.
+    WaitForMemory,
     /// Start a container, which has a place now: that of the parked one, which must go first.
     Start { in_place_of: Option<Live> },
 }
@@ -81,6 +93,9 @@ impl Lanes {
                 waiting: 0,
                 expected: None,
                 in_use: 0,
+                inits: VecDeque::new(),
+                measured: Measured::default(),
+                ended: 0,
                 asked: 0,
                 peak: 0,
                 failed: false,
@@ -130,6 +145,13 @@ impl Lanes {
         ticket
     }
 
+    /// Whether many others wait before a caller.
+    pub(super) fn is_far_behind(&self, ticket: Ticket) -> bool {
+        const MANY: usize = 32;
+        let near = self.queue.iter().take(MANY);
+        !near.copied().any(|waiting| waiting == ticket)
+    }
+
     /// A caller leaves the queue with nothing.
     pub(super) fn give_up(&mut self, ticket: Ticket) {
         self.queue.retain(|waiting| *waiting != ticket);
@@ -170,10 +192,13 @@ impl Lanes {
             return Turn::Wait;
         }
         let before = self.queue.iter().position(|waiting| *waiting == ticket);
+        let placed = before.is_some_and(|before| before < self.room(budget));
+        let admitted = placed && self.admits(ticket.lane, budget);
         let in_place_of = match before {
-            Some(before) if beyond || before < self.room(budget) => None,
+            Some(_) if beyond || admitted => None,
             Some(0) => match self.evict() {
                 Some(evicted) => Some(evicted),
+                None if placed => return Turn::WaitForMemory,
                 None => return Turn::Wait,
             },
             _ => return Turn::Wait,
@@ -195,18 +220,10 @@ impl Lanes {
 
     /// The first lane that will be asked for more than it has, among as many requests as containers may be parked.
     fn next_missing(&self, budget: &Budget) -> Option<usize> {
-        let mut asked: Vec<(usize, usize)> = Vec::new();
+        let mut asked = Vec::new();
         for &index in self.upcoming.iter().take(budget.parked) {
-            let times = match asked.iter_mut().find(|(lane, _)| *lane == index) {
-                Some((_, times)) => {
-                    *times += 1;
-                    *times
-                }
-                None => {
-                    asked.push((index, 1));
-                    1
-                }
-            };
+            asked.push(index);
+            let times = asked.iter().filter(|lane| **lane == index).count();
             let lane = &self.all[index];
             if !lane.failed && times > lane.parked.len() + lane.starting {
                 return Some(index);
@@ -215,9 +232,23 @@ impl Lanes {
         None
     }
 
+    /// A caller has a container.
+    pub(super) fn used(&mut self, lane: usize, init: i32) {
+        self.has_started = true;
+        self.all[lane].inits.push_back(init);
+    }
+
+    /// Whether a container was ever started: then this host allows them.
+    pub(super) fn has_started(&self) -> bool {
+        self.has_started
+    }
+
     /// A container is no longer used by its caller; it still takes its place.
-    pub(super) fn unused(&mut self, lane: usize) {
-        self.all[lane].in_use -= 1;
+    pub(super) fn unused(&mut self, lane: usize, init: Option<i32>) {
+        let lane = &mut self.all[lane];
+        lane.in_use -= 1;
+        lane.ended += usize::from(init.is_some());
+        lane.inits.retain(|known| Some(*known) != init);
     }
 
     /// A container that wasn't parked is gone.
@@ -255,10 +286,10 @@ impl Lanes {
             let (index, lane) = lanes.max_by_key(|(_, lane)| missing(lane))?;
             (missing(lane) > 0).then_some(index)
         })?;
-        let lane = &mut self.all[index];
-        if !budget.has_memory_for(&lane.order) {
+        if !self.has_memory(index, budget) {
             return None;
         }
+        let lane = &mut self.all[index];
         lane.starting += 1;
         Some((index, lane.order.clone()))
     }
@@ -330,19 +361,6 @@ impl Lanes {
         }
         self.occupied += parked.len();
         parked
-    }
-
-    /// What must go as memory is short: half of what is parked, so that others may get by.
-    pub(super) fn give_way(&mut self, budget: &Budget) -> Vec<Live> {
-        let parked = self.parked();
-        if parked == 0 || !budget.is_short() {
-            return Vec::new();
-        }
-        let evicted: Vec<Live> = (0..parked.div_ceil(2))
-            .filter_map(|_| self.evict())
-            .collect();
-        self.occupied += evicted.len();
-        evicted
     }
 
     /// Nothing is parked any more.

@@ -30,6 +30,7 @@ use std::time::{Duration, Instant};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::container::{Container, ContainerError, Live, Order, State};
+use crate::sandbox::memory_taken;
 
 pub use budget::Budget;
 use lane::{Lanes, Turn};
@@ -132,7 +133,8 @@ impl Pool {
     }
 
     /// Hands a container over, ready to use: one that is parked, else one that is started now. Where the budget
-    /// is used up, it waits for its turn, first come, first served; a readable `stop` ends the wait.
+    /// is used up, or memory is short while others live, it waits for its turn, first come, first served; a readable
+    /// `stop` ends the wait.
     ///
     /// # Errors
     /// As [`Order::start`]; [`ContainerError::Interrupted`] by `stop`.
@@ -158,13 +160,20 @@ impl Pool {
         let shared = &self.shared;
         let mut lanes = shared.lanes();
         let ticket = lanes.join(order);
-        let handed = |live, parked| Handed {
-            live,
-            shared: Arc::clone(shared),
-            lane: ticket.lane,
-            parked,
+        let handed = |live: Option<Live>, parked| {
+            if let Some(live) = &live {
+                shared.lanes().used(ticket.lane, live.pid());
+            }
+            Handed {
+                live,
+                shared: Arc::clone(shared),
+                lane: ticket.lane,
+                parked,
+            }
         };
+        let begun = Instant::now();
         let evicted = loop {
+            lanes = shared.measure(lanes);
             if let Some(mut live) = lanes.take_parked(ticket) {
                 drop(lanes);
                 shared.changed.notify_all();
@@ -174,9 +183,15 @@ impl Pool {
                 // It died while nobody looked: another one takes its place.
                 break Some(live);
             }
-            if let Turn::Start { in_place_of } = lanes.turn(ticket, more, &shared.budget) {
-                drop(lanes);
-                break in_place_of;
+            match lanes.turn(ticket, more, &shared.budget) {
+                Turn::Start { in_place_of } => {
+                    drop(lanes);
+                    break in_place_of;
+                }
+                Turn::WaitForMemory if begun.elapsed() > PATIENCE => {
+                    lanes.tell_of_memory(&shared.budget);
+                }
+                Turn::WaitForMemory | Turn::Wait => {}
             }
             if stop.is_some_and(is_readable) {
                 lanes.give_up(ticket);
@@ -184,10 +199,18 @@ impl Pool {
                 shared.changed.notify_all();
                 return Err(ContainerError::Interrupted);
             }
-            lanes = shared.wait(lanes, LOOK_EVERY);
+            lanes = match lanes.is_far_behind(ticket) {
+                // Whatever changes, others are first: hundreds need not be woken for it.
+                true => {
+                    drop(lanes);
+                    std::thread::sleep(LOOK_EVERY);
+                    shared.lanes()
+                }
+                false => shared.wait(lanes, LOOK_EVERY),
+            };
         };
         drop(evicted);
-        match order.start(stop) {
+        match shared.start(order, stop) {
             Ok(live) => Ok(handed(Some(live), false)),
             Err(error) => {
                 // Gives its place back.
@@ -210,6 +233,11 @@ impl Pool {
 
 /// How long a waiting caller goes without a look at its `stop`.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// How long and how often a start is tried again that has failed for want of something.
+const TRY_AGAIN_FOR: Duration = Duration::from_secs(10);
+const TRY_AGAIN_EVERY: Duration = Duration::from_millis(20);
+/// How long a caller waits for memory before that is told.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// How often a pool with nothing to do looks at the memory that is left.
 const WATCH_MEMORY_EVERY: Duration = Duration::from_secs(1);
 
@@ -224,6 +252,42 @@ impl Shared {
         woken.unwrap_or_else(PoisonError::into_inner).0
     }
 
+    /// Starts a container. Where others could be started, it is tried again for a while, should the kernel have to take
+    /// some apart before there is room.
+    fn start(&self, order: &Order, stop: Option<BorrowedFd<'_>>) -> Result<Live, ContainerError> {
+        let begun = Instant::now();
+        loop {
+            let started = order.start(stop);
+            let passing = matches!(&started, Err(error) if error.is_passing());
+            let worth_it = passing && self.lanes().has_started() && begun.elapsed() < TRY_AGAIN_FOR;
+            if !worth_it || stop.is_some_and(is_readable) {
+                return started;
+            }
+            drop(self.wait(self.lanes(), TRY_AGAIN_EVERY));
+        }
+    }
+
+    /// Measures a few containers where it is time to, so that others are let in by what those take.
+    fn measure<'a>(&'a self, mut lanes: MutexGuard<'a, Lanes>) -> MutexGuard<'a, Lanes> {
+        let chosen = lanes.choose_to_measure();
+        if chosen.is_empty() {
+            return lanes;
+        }
+        drop(lanes);
+        let taken = chosen
+            .into_iter()
+            .map(|(lane, init)| (lane, memory_taken(init)));
+        let taken: Vec<_> = taken.collect();
+        let mut lanes = self.lanes();
+        for (lane, bytes) in taken {
+            // One that is gone meanwhile says nothing.
+            if let Some(bytes) = bytes {
+                lanes.note_memory(lane, bytes);
+            }
+        }
+        lanes
+    }
+
     /// Parks the container that is missing most, or waits until one may be missing; `false` once the pool is
     /// closed.
     fn park_one(&self) -> bool {
@@ -235,6 +299,7 @@ impl Shared {
             drop(self.wait(lanes, left));
             return true;
         }
+        lanes = self.measure(lanes);
         let Some((lane, order)) = lanes.begin(&self.budget) else {
             self.idle(lanes);
             return true;
@@ -319,7 +384,7 @@ impl DerefMut for Handed {
 impl Drop for Handed {
     fn drop(&mut self) {
         let mut lanes = self.shared.lanes();
-        lanes.unused(self.lane);
+        lanes.unused(self.lane, self.live.as_ref().map(|live| live.pid()));
         if self.live.is_none() {
             lanes.leave();
         }

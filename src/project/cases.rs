@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Prepared, Project, ProjectError, Request};
+use crate::capacity::{self, Limit, Need};
 use crate::container::{ContainerError, Order, ProjectFiles, State, command_of};
 use crate::event::{self, Event};
 use crate::plan::{self, CaseAction, PlanError, PlannedTest};
@@ -37,13 +38,47 @@ pub fn default_jobs<'o>(orders: impl IntoIterator<Item = &'o Order>) -> usize {
     cores.min(fit).max(1)
 }
 
+/// How many tests at once, and how many containers for them: as many as were asked for, as far as this host has room. A
+/// limit that is too low makes a run slower, not another one, so it goes on with fewer and a warning; only a host without
+/// room for a single one refuses.
+///
+/// # Errors
+/// [`ProjectError::NoRoom`].
+pub(super) fn jobs(
+    asked: Option<usize>,
+    chosen: &[Chosen],
+) -> Result<(usize, Budget), ProjectError> {
+    let orders = || chosen.iter().map(|test| &test.case.order);
+    let jobs = asked.unwrap_or_else(|| default_jobs(orders()));
+    let at_once = jobs.min(chosen.len()).max(1);
+    let need = Need::of_any(orders());
+    let Some(room) = capacity::tightest(&need, at_once) else {
+        return Ok((jobs, Budget::of_jobs(jobs)));
+    };
+    let fit = match room.containers() {
+        // The pool lets one start at a time, however little memory there is.
+        0 if room.limit != Limit::Memory => return Err(ProjectError::NoRoom(room)),
+        fit => fit.max(1),
+    };
+    if fit < at_once && asked.is_some() {
+        let remedy = room.remedy(at_once);
+        tracing::warn!(
+            "-j {jobs}: {fit} tests run at a time, as there is no room for more containers, by {room}; {remedy}"
+        );
+    }
+    let jobs = if fit < at_once { fit } else { jobs };
+    let budget = Budget::of_jobs(jobs).within(fit);
+    capacity::raise_open_files(need.files * budget.containers.min(2 * at_once) as u64);
+    Ok((jobs, budget))
+}
+
 /// A pool that knows which containers the tests will take, in the order `upcoming`.
 pub(super) fn pool_for(
     chosen: &[Chosen],
     upcoming: impl Iterator<Item = usize>,
-    jobs: usize,
+    budget: Budget,
 ) -> Result<Pool, ProjectError> {
-    let pool = Pool::new(Budget::of_jobs(jobs)).map_err(ProjectError::Pool)?;
+    let pool = Pool::new(budget).map_err(ProjectError::Pool)?;
     pool.expect_in_order(upcoming.map(|test| &chosen[test].case.order));
     Ok(pool)
 }

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use crate::capacity::Room;
 use crate::container::ContainerError;
 use crate::engine::EngineError;
 use crate::plan::PlanError;
@@ -64,6 +65,9 @@ pub enum ProjectError {
         /// Its name.
         name: String,
     },
+    /// A limit of this host leaves no room for a single container.
+    #[error("can't start a container: there is no room for one, by {0}")]
+    NoRoom(Room),
     /// The spec has no tests.
     #[error("the spec has no tests")]
     NoTests,
@@ -98,6 +102,7 @@ impl ProjectError {
             Self::Store(error) => error.hint(),
             Self::Sandbox(error) => error.hint(),
             Self::Container(error) => error.hint(),
+            Self::NoRoom(room) => Some(room.remedy(1)),
             Self::NoTests => Some("write a `tests:` list; `cowherd init` shows how".to_owned()),
             Self::NoMatch { known, .. } => Some(match known.len() {
                 0..=20 => format!("there are: {}", known.join(", ")),

@@ -166,7 +166,7 @@ impl Sandbox {
         ops.push(Op::CloseOthers {
             from: if map.is_some() { MAP } else { CONTROL } + 1,
         });
-        ops.push(Op::Defaults);
+        ops.defaults();
         let mut namespaces = CloneFlags::CLONE_NEWNS
             | CloneFlags::CLONE_NEWPID
             | CloneFlags::CLONE_NEWIPC

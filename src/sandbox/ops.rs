@@ -8,6 +8,7 @@ use std::path::Path;
 use nix::mount::MsFlags;
 
 use super::describe::{RUN, SCRATCH};
+use super::open_files;
 use super::overlay::{Overlay, Upper};
 use super::program::{Op, READ_ONLY};
 
@@ -30,6 +31,14 @@ pub(super) struct Ops(pub(super) Vec<Op>);
 impl Ops {
     pub(super) fn push(&mut self, op: Op) {
         self.0.push(op);
+    }
+
+    /// What the container's programs would have had from whoever started this process.
+    pub(super) fn defaults(&mut self) {
+        self.push(Op::Defaults);
+        if let Some(soft) = open_files::before() {
+            self.push(Op::OpenFiles { soft });
+        }
     }
 
     pub(super) fn write(&mut self, path: &str, text: String) -> io::Result<()> {

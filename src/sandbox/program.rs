@@ -19,7 +19,7 @@ use rustix::fs::CWD;
 use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
 
 use super::init::CONTROL;
-use super::{extents, rights, sys};
+use super::{extents, open_files, rights, sys};
 
 /// `MOUNT_ATTR_RDONLY` of `mount_setattr(2)`.
 pub(super) const READ_ONLY: u64 = 0x1;
@@ -88,6 +88,8 @@ pub(super) enum Op {
     CloseOthers { from: RawFd },
     /// Gives every signal its default action, and new files the usual mode.
     Defaults,
+    /// Goes back to a limit on open files.
+    OpenFiles { soft: u64 },
     /// Writes a file of `/proc`.
     Write { path: CString, bytes: Vec<u8> },
     /// mount(2).
@@ -160,6 +162,7 @@ impl Op {
             Self::TakeMap { fd } => sys::move_to(*fd, MAP),
             Self::CloseOthers { from } => close_others(*from),
             Self::Defaults => defaults(),
+            Self::OpenFiles { soft } => open_files::give_back(*soft),
             Self::Write { path, bytes } => {
                 let file = open(
                     path.as_c_str(),
@@ -322,6 +325,7 @@ impl fmt::Display for Op {
             Self::CloseMap => write!(f, "close the map of owners"),
             Self::CloseOthers { .. } => write!(f, "close inherited descriptors"),
             Self::Defaults => write!(f, "reset signals and the file mode mask"),
+            Self::OpenFiles { soft } => write!(f, "limit open files to {soft}"),
             Self::Write { path, .. } => write!(f, "write {}", text(path)),
             Self::Mount {
                 source,

@@ -80,8 +80,11 @@ pub fn run(
     sink: &mut dyn FnMut(Event),
 ) -> io::Result<Totals> {
     let jobs = options.jobs.max(1);
+    // Each init copies the page tables of all these stacks: beyond some dozens they lie closer together.
+    let stack = if jobs > 64 { 512 << 10 } else { 2 << 20 };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
+        .thread_stack_size(stack)
         .max_blocking_threads(jobs + 1)
         .build()?;
     let mut state = Loop {

@@ -35,6 +35,10 @@ pub(in super::super) struct Init {
                   it, ready to be pasted.\n\n\
                   Exit codes: 0 when everything that cowherd run needs works, 97 when something does not.")]
 pub(in super::super) struct Doctor {
+    /// Hold the limits of this machine against so many tests at once, as in cowherd run -j.
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(in super::super) jobs: Option<u32>,
+
     /// The same as one JSON object, for programs.
     #[arg(long)]
     pub(in super::super) json: bool,
