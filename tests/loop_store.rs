@@ -96,6 +96,8 @@ fn a_store_is_made_once_and_mounted_again_after_a_reboot() {
                 facts.blocks()
             );
             assert!(disk::can_reflink(&store).expect("an answer"));
+            assert!(is_mounted(&store));
+            assert_eq!(attached(&project), [image.as_path()]);
 
             let status = project.run(&["store"]).code(0).stdout;
             assert!(
