@@ -220,16 +220,14 @@ impl Lanes {
 
     /// The first lane that will be asked for more than it has, among as many requests as containers may be parked.
     fn next_missing(&self, budget: &Budget) -> Option<usize> {
-        let mut asked = Vec::new();
-        for &index in self.upcoming.iter().take(budget.parked) {
-            asked.push(index);
-            let times = asked.iter().filter(|lane| **lane == index).count();
-            let lane = &self.all[index];
-            if !lane.failed && times > lane.parked.len() + lane.starting {
-                return Some(index);
-            }
-        }
-        None
+        let next = self.upcoming.iter().take(budget.parked);
+        let next: Vec<usize> = next.copied().collect();
+        let is_missing = |at: &usize| {
+            let lane = &self.all[next[*at]];
+            let times = next[..=*at].iter().filter(|other| **other == next[*at]);
+            !lane.failed && times.count() > lane.parked.len() + lane.starting
+        };
+        (0..next.len()).find(is_missing).map(|at| next[at])
     }
 
     /// A caller has a container.

@@ -22,6 +22,8 @@
 //! **`run-started`**: `tests`, how many tests will run; `jobs`, how many at once; `isolation`, what this
 //! host allows, in words; `limits`, how limits hold here, in words.
 //!
+//! Snapshots are built at the same time: the events of one come in order, those of others in between.
+//!
 //! **`build-started`**: `snapshot`; `label`, the step in words; `index`, which step, from 1; `of`, how
 //! many steps.
 //! **`build-waiting`**: the same, and `holder`, who builds it, in words.
