@@ -17,6 +17,7 @@ mod postgres;
 mod process;
 mod redis;
 mod reflink;
+mod scheduler;
 mod services;
 mod small;
 mod sqlite;
@@ -73,7 +74,7 @@ struct Args {
 type Section = fn(&Fixture, &mut Table) -> anyhow::Result<()>;
 
 /// In the order of the table.
-const SECTIONS: [(&str, Section); 19] = [
+const SECTIONS: [(&str, Section); 20] = [
     ("start", postgres::start),
     ("peers", peers::peers),
     ("cpu", postgres::cpu),
@@ -90,6 +91,7 @@ const SECTIONS: [(&str, Section); 19] = [
     ("services", services::services),
     ("tests", concurrent::tests),
     ("cargo", cargo::cargo_tests),
+    ("scheduler", scheduler::scheduler),
     ("suite", suite::suite),
     ("carry", carry::carrying),
     ("thousand", thousand::thousand),
