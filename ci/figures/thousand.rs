@@ -254,6 +254,10 @@ fn at_once(fixture: &Fixture, table: &mut Table) -> anyhow::Result<()> {
             parts.join(", ")
         ));
     }
+    table.note(format!(
+        "the oldest was {:.0} s old when it was looked at; from a minute on autovacuum copies up more",
+        started.as_secs_f64()
+    ));
     if writers < wanted {
         table.note(format!(
             "of {wanted}, {count} were started and {writers} wrote: less than {LEFT:.0} MB would have been left"

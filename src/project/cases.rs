@@ -62,8 +62,9 @@ pub(super) fn jobs(
     };
     if fit < at_once && asked.is_some() {
         let remedy = room.remedy(at_once);
+        let tests = if fit == 1 { "test runs" } else { "tests run" };
         tracing::warn!(
-            "-j {jobs}: {fit} tests run at a time, as there is no room for more containers, by {room}; {remedy}"
+            "-j {jobs}: {fit} {tests} at a time, as there is no room for more containers, by {room}; {remedy}"
         );
     }
     let jobs = if fit < at_once { fit } else { jobs };
