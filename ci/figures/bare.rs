@@ -7,6 +7,7 @@ use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use cowherd::container::{State, base_environment};
@@ -202,6 +203,50 @@ impl Drop for Bare {
         let _ = kill(Pid::from_raw(self.pid()), Signal::SIGQUIT);
         let _ = self.child.wait();
     }
+}
+
+/// How long PostgreSQL's own tools take, as whoever does it by hand would use them, to start a server, run `sql` in a
+/// database and stop it cleanly. Both wait until that is done (`pg_ctl(1)`).
+pub(crate) fn by_tools(
+    fixture: &Fixture,
+    state: &State,
+    data: &Path,
+    database: &str,
+    sql: &str,
+) -> anyhow::Result<Duration> {
+    let server = state.services[0].server(false).context("a server")?;
+    let programs = server.exec.program.parent().context("a folder")?;
+    let sockets = text(&fixture.dir.join("sockets"))?;
+    let identity = fixture.project.on().identity;
+    let run = |program: &str, arguments: &[&str]| -> anyhow::Result<()> {
+        let mut command = Command::new(programs.join(program));
+        command.args(arguments).current_dir(&fixture.dir);
+        // A server that lives on with a pipe of ours would hold up who reads it.
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        command.stderr(Stdio::null());
+        if identity.is_root() {
+            let (uid, gid) = identity.user();
+            command.uid(uid).gid(gid);
+        }
+        let status = command.status()?;
+        anyhow::ensure!(status.success(), "{program} ended with {status}");
+        Ok(())
+    };
+    let data = text(data)?;
+    let options = format!("-k {sockets} -c listen_addresses= -c fsync=off");
+    let begun = Instant::now();
+    run(
+        "pg_ctl",
+        &["start", "-w", "-s", "-D", &data, "-o", &options],
+    )?;
+    run(
+        "psql",
+        &[
+            "-qXh", &sockets, "-U", "postgres", "-d", database, "-c", sql,
+        ],
+    )?;
+    run("pg_ctl", &["stop", "-w", "-s", "-m", "fast", "-D", &data])?;
+    Ok(begun.elapsed())
 }
 
 /// Makes `to` the data folder of a state, for the user that servers run as.

@@ -34,7 +34,7 @@ pub(crate) fn building(fixture: &Fixture, table: &mut Table) -> anyhow::Result<(
     let state = build(&opened, &["built"])?.remove(0);
     let mut command = Command::new(env!("CARGO_BIN_EXE_cowherd"));
     command.arg("build").current_dir(&folder);
-    let [mut nothing, mut last, mut by_hand] = [const { Samples(Vec::new()) }; 3];
+    let [mut nothing, mut last, mut by_hand, mut by_tools] = [const { Samples(Vec::new()) }; 4];
     for _ in 0..fixture.rounds(50) {
         let begun = Instant::now();
         run(&mut command)?;
@@ -53,6 +53,8 @@ pub(crate) fn building(fixture: &Fixture, table: &mut Table) -> anyhow::Result<(
         server.connect("built")?.batch_execute(&change)?;
         server.shut_down()?;
         by_hand.time(begun.elapsed());
+        let change = format!("CREATE TABLE by_tools_{round} (x int);");
+        by_tools.time(bare::by_tools(fixture, &state, &data, "built", &change)?);
     }
     table.head(format!(
         "`cowherd build`, of PostgreSQL with {MIGRATIONS} migrations on a seed of 10 MB"
@@ -69,11 +71,17 @@ pub(crate) fn building(fixture: &Fixture, table: &mut Table) -> anyhow::Result<(
         &by_hand,
         None,
     );
+    table.peer(
+        "pg_ctl start, that migration by psql, pg_ctl stop",
+        "ms",
+        &by_tools,
+        None,
+    );
     table.row(
         "the last migration has changed",
         "ms",
         &last,
-        Some(Target::Times(by_hand, None)),
+        Some(Target::Times(by_tools, Some(1.0))),
     );
     cowherd::disk::remove_tree(&data)?;
     Ok(())

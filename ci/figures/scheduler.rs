@@ -13,7 +13,7 @@ use cowherd::store::TestResult;
 
 use crate::cargo::run;
 use crate::fixture::{Fixture, TESTS};
-use crate::process;
+use crate::meter::Meter;
 use crate::table::{Samples, Table, Target};
 
 /// Tests that do nothing.
@@ -54,11 +54,12 @@ fn nothing(fixture: &Fixture, table: &mut Table) -> anyhow::Result<()> {
         ..Options::default()
     };
     let mut history = fixture.project.store().history()?;
+    let meter = Meter::new();
     let mut taken = REPORTS.map(|_| [const { Samples(Vec::new()) }; 2]);
     for _ in 0..fixture.rounds(10) {
         for ((_, kinds), [wall, cpu]) in REPORTS.iter().zip(&mut taken) {
             let mut reports = reports(&fixture.dir, kinds)?;
-            let (begun, before) = (Instant::now(), process::cpu()?);
+            let (begun, before) = (Instant::now(), meter.used()?);
             let stop = Stop::new()?;
             let watch = schedule::watch(&stop)?;
             let attempt = Arc::new(|_, _, _: &Stop| passed());
@@ -79,7 +80,7 @@ fn nothing(fixture: &Fixture, table: &mut Table) -> anyhow::Result<()> {
             anyhow::ensure!(totals.passed == count && reports.finish().is_empty());
             wall.0
                 .push(begun.elapsed().as_secs_f64() * 1e3 / count as f64);
-            cpu.0.push((process::cpu()? - before) / count as f64);
+            cpu.0.push((meter.used()? - before) / count as f64);
         }
     }
     table.head(format!("{count} tests that do nothing, for each of them"));

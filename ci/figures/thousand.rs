@@ -195,6 +195,7 @@ fn at_once(fixture: &Fixture, table: &mut Table) -> anyhow::Result<()> {
     );
     let files = "files written or copied up before the test writes";
     table.row(files, "MB", &first.files, Some(Target::AtMost(4.0)));
+    table.promise(6, format!("{count} live containers: new files of each"));
     table.row(
         "memory that its processes map (PSS)",
         "MB",
@@ -207,6 +208,7 @@ fn at_once(fixture: &Fixture, table: &mut Table) -> anyhow::Result<()> {
     let less = |seen: &Seen| each(before.available - seen.available);
     let what = "what the machine has less available, kernel included";
     table.row(what, "MB", &less(&answered), Some(Target::AtMost(16.0)));
+    table.promise(6, format!("{count} live containers: memory of each"));
     table.row("processes", "", &first.processes, None);
     let descriptors = answered.descriptors - before.descriptors;
     table.row(
@@ -236,6 +238,10 @@ fn at_once(fixture: &Fixture, table: &mut Table) -> anyhow::Result<()> {
         "",
         &nothing,
         Some(Target::AtMost(0.0)),
+    );
+    table.promise(
+        7,
+        format!("{count} live containers taken down: kinds of things left"),
     );
     if !left.is_empty() {
         table.note(format!("left: {}", left.join(", ")));

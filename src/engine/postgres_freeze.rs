@@ -150,7 +150,7 @@ const FILLED: &str =
  OR EXISTS (SELECT FROM pg_largeobject_metadata)";
 
 /// The relations with certain files, as VACUUM takes their names, and whether they are to be analysed. With a table that
-/// was, all that it is a part of is too: their statistics cover it. A catalogue is when as much of it has changed as would
+/// was, all that it is a part of is too: their statistics cover it. A catalogue is when the step has changed as much of it as would
 /// have autovacuum do it, at its defaults; it takes longer than all else. Up to PostgreSQL 14, whose statistics come late,
 /// each is.
 const RELATIONS: &str = "WITH RECURSIVE changed(oid) AS (

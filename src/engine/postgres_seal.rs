@@ -48,7 +48,8 @@ fn cluster_state(program: &Path, data: &Path) -> Result<String, EngineError> {
 }
 
 /// Removes what belongs to one run of a server: its process number (which a container would take for a live
-/// server), and the caches of the catalog, which every start removes: from a layer that takes a whiteout.
+/// server), the caches of the catalog, which every start removes: from a layer that takes a whiteout; and the counts of
+/// what its sessions did. Every start would read those, and autovacuum goes through each database that they name.
 pub(super) fn strip(data: &Path) -> Result<(), EngineError> {
     for name in [
         "postmaster.pid",
@@ -65,6 +66,13 @@ pub(super) fn strip(data: &Path) -> Result<(), EngineError> {
                 .try_for_each(|file| remove(file))?;
         } else {
             remove(&database.join("pg_internal.init"))?;
+        }
+    }
+    for file in entries(&data.join("pg_stat"))? {
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        // Extensions have files there too, such as pg_stat_statements.
+        if matches!(&*name, "pgstat.stat" | "global.stat") || name.starts_with("db_") {
+            remove(&file)?;
         }
     }
     entries(&data.join("pg_stat_tmp"))?

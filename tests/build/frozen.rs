@@ -133,6 +133,20 @@ tests:
 }
 
 #[test]
+fn what_sessions_of_the_build_did_is_not_counted_in_a_container() {
+    if !userns() || !postgres() {
+        return;
+    }
+    let project = app("postgres", "[ { sql: tables.sql } ]").file("tables.sql", TABLES);
+    project.run(&["build"]).code(0);
+    let rows = "SELECT coalesce(sum(n_tup_ins), 0) FROM pg_stat_user_tables";
+    assert_eq!(query(&project, "postgres", rows), "0");
+    // Autovacuum copies up the catalogues of each database that is known to have been used.
+    let used = "SELECT count(*) FROM pg_stat_database WHERE datname <> 'app' AND xact_commit > 0";
+    assert_eq!(query(&project, "postgres", used), "0");
+}
+
+#[test]
 fn what_a_script_sets_for_a_database_is_for_its_users_and_not_for_the_freeze() {
     if !userns() || !postgres() {
         return;

@@ -242,31 +242,27 @@ fn a_clean_state_is_sealed_and_stripped() {
     let room = Room::new();
     let engine = engine(&room, "15.1", &[]);
     let data = room.data();
-    for folder in [
-        "base/5",
-        "base/pgsql_tmp",
-        "global",
-        "pg_stat",
-        "pg_stat_tmp",
-    ] {
-        fs::create_dir_all(data.join(folder)).unwrap();
-    }
     let gone = [
         "postmaster.pid",
         "postmaster.opts",
         "base/5/pg_internal.init",
         "base/pgsql_tmp/pgsql_tmp1.0",
         "global/pg_internal.init",
+        "pg_stat/pgstat.stat",
+        "pg_stat/global.stat",
+        "pg_stat/db_5.stat",
         "pg_stat_tmp/global.stat",
     ];
     let kept = [
         "PG_VERSION",
         "base/5/1259",
         "global/pg_control",
-        "pg_stat/pgstat.stat",
+        "pg_stat/pg_stat_statements.stat",
     ];
     for name in gone.iter().chain(&kept) {
-        fs::write(data.join(name), "x").unwrap();
+        let file = data.join(name);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, "x").unwrap();
     }
     engine.seal(&data).unwrap();
     assert!(gone.iter().all(|name| !data.join(name).exists()));

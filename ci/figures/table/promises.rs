@@ -51,7 +51,7 @@ const PROMISES: [(u8, &str, &str, &str); 8] = [
         7,
         "thousand",
         "--large thousand",
-        "nothing is left after SIGKILL",
+        "nothing is left (after SIGKILL: tests/leftovers.rs)",
     ),
 ];
 
