@@ -233,8 +233,11 @@ impl Pool {
 
 /// How long a waiting caller goes without a look at its `stop`.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// How long and how often a start is tried again that has failed for want of something.
+/// How long a start is tried again that has failed for want of something, where others had what it takes; and the first
+/// one, as what this process or its parent had before may not be free yet.
 const TRY_AGAIN_FOR: Duration = Duration::from_secs(10);
+const TRY_FIRST_FOR: Duration = Duration::from_secs(1);
+/// How often.
 const TRY_AGAIN_EVERY: Duration = Duration::from_millis(20);
 /// How long a caller waits for memory before that is told.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -259,8 +262,11 @@ impl Shared {
         loop {
             let started = order.start(stop);
             let passing = matches!(&started, Err(error) if error.is_passing());
-            let worth_it = passing && self.lanes().has_started() && begun.elapsed() < TRY_AGAIN_FOR;
-            if !worth_it || stop.is_some_and(is_readable) {
+            let patience = match self.lanes().has_started() {
+                true => TRY_AGAIN_FOR,
+                false => TRY_FIRST_FOR,
+            };
+            if !passing || begun.elapsed() >= patience || stop.is_some_and(is_readable) {
                 return started;
             }
             drop(self.wait(self.lanes(), TRY_AGAIN_EVERY));
