@@ -4,7 +4,7 @@ mod causes;
 
 use std::process::{Command, Stdio};
 
-use crate::support::{Finished, Project, require, userns};
+use crate::support::{Finished, OWN_HOST, Project, own_host, userns};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_cowherd");
 
@@ -40,31 +40,8 @@ fn line(project: &Project, before: &[&str], line: &str) -> Finished {
     }
 }
 
-/// A user namespace in which an ordinary user, 1000, has every capability: a host to be changed at will.
-const OWN_HOST: [&str; 6] = [
-    "unshare",
-    "-Um",
-    "--map-user=1000",
-    "--map-group=1000",
-    "--keep-caps",
-    "--",
-];
-/// The same with a root that is the only user.
+/// As [`OWN_HOST`], with a root that is the only user.
 const OWN_ROOT: [&str; 3] = ["unshare", "-Urm", "--"];
-
-/// Whether such a host can be had: it takes unshare(1) of util-linux 2.36 or newer.
-fn own_host() -> bool {
-    let made = Command::new("unshare")
-        .args(&OWN_HOST[1..])
-        .arg("true")
-        .output();
-    let available = match made {
-        Ok(output) if output.status.success() => Ok(()),
-        Ok(output) => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
-        Err(error) => Err(error.to_string()),
-    };
-    userns() && require("unshare", available)
-}
 
 #[track_caller]
 fn shows(finished: &Finished, texts: &[&str]) {

@@ -46,6 +46,14 @@ fn orders<const N: usize>(snapshots: [&str; N]) -> (Project, [Order; N]) {
     (project, orders)
 }
 
+/// More memory is to be left than there is, with room for eight containers, so many of them parked.
+fn short_of_memory(parked: usize) -> Budget {
+    Budget {
+        reserve: u64::MAX / 2,
+        ..budget(8, parked)
+    }
+}
+
 fn budget(containers: usize, parked: usize) -> Budget {
     Budget {
         containers,
@@ -214,11 +222,7 @@ fn nothing_is_parked_when_memory_is_short_but_who_asks_is_served() {
         return;
     }
     let (_project, [one]) = orders(["one"]);
-    let short = Budget {
-        reserve: u64::MAX / 2,
-        ..budget(8, 8)
-    };
-    let pool = Pool::new(short).expect("a pool");
+    let pool = Pool::new(short_of_memory(8)).expect("a pool");
     pool.expect(&one, 8);
     for _ in 0..3 {
         assert!(!pool.take(&one, None).expect("a container").was_parked());
@@ -232,11 +236,7 @@ fn a_start_waits_while_memory_is_short_and_others_live() {
         return;
     }
     let (_project, [one]) = orders(["one"]);
-    let short = Budget {
-        reserve: u64::MAX / 2,
-        ..budget(8, 0)
-    };
-    let pool = Pool::new(short).expect("a pool");
+    let pool = Pool::new(short_of_memory(0)).expect("a pool");
     // With none to wait for, one is let in however short it is.
     let first = pool.take(&one, None).expect("a container");
     let (stop, order) = std::io::pipe().expect("a pipe");

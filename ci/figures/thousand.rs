@@ -232,20 +232,11 @@ fn at_once(fixture: &Fixture, table: &mut Table) -> anyhow::Result<()> {
     }
     table.row("time to write", "ms", &time(wrote), None);
     table.row("time to take it down", "ms", &time(gone), None);
-    let nothing = Samples(vec![left.len() as f64]);
-    table.row(
-        "kinds of things that are left",
-        "",
-        &nothing,
-        Some(Target::AtMost(0.0)),
-    );
+    nothing_left(table, &left);
     table.promise(
         7,
         format!("{count} live containers taken down: kinds of things left"),
     );
-    if !left.is_empty() {
-        table.note(format!("left: {}", left.join(", ")));
-    }
     for (when, seen) in [
         ("after its first answer", &answered),
         ("after it has written", &written),
@@ -346,6 +337,15 @@ fn until_nothing_is_left(fixture: &Fixture, before: &Seen) -> anyhow::Result<Vec
     }
 }
 
+fn nothing_left(table: &mut Table, left: &[String]) {
+    let kinds = Samples(vec![left.len() as f64]);
+    let what = "kinds of things that are left";
+    table.row(what, "", &kinds, Some(Target::AtMost(0.0)));
+    if !left.is_empty() {
+        table.note(format!("left: {}", left.join(", ")));
+    }
+}
+
 /// How many tests there are in a long run, and in the short one that it is compared with.
 const TESTS: [usize; 2] = [5_000, 500];
 
@@ -370,16 +370,7 @@ fn in_one_run(fixture: &Fixture, table: &mut Table) -> anyhow::Result<()> {
     table.row(format!("{} tests", counts[1]), "ms", &few, None);
     let as_few = Some(Target::Times(few, Some(1.2)));
     table.row(format!("{} tests", counts[0]), "ms", &many, as_few);
-    let nothing = Samples(vec![left.len() as f64]);
-    table.row(
-        "kinds of things that are left",
-        "",
-        &nothing,
-        Some(Target::AtMost(0.0)),
-    );
-    if !left.is_empty() {
-        table.note(format!("left: {}", left.join(", ")));
-    }
+    nothing_left(table, &left);
     Ok(())
 }
 

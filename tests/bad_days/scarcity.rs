@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use cowherd::sandbox::cgroup::{Cgroups, Limits, Resource};
 
 use super::one_row;
-use crate::support::{Finished, Project, Started, require, userns};
+use crate::support::{Finished, OWN_HOST, Project, Started, own_host, require, userns};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_cowherd");
 
@@ -98,28 +98,9 @@ fn a_host_that_has_no_room_for_one_container_refuses_and_names_the_limit() {
     project.leaves_nothing();
 }
 
-/// A user namespace in which an ordinary user, 1000, has every capability: its limits on namespaces are its own.
-const OWN_HOST: [&str; 6] = [
-    "unshare",
-    "-Um",
-    "--map-user=1000",
-    "--map-group=1000",
-    "--keep-caps",
-    "--",
-];
-
 #[test]
 fn a_limit_on_namespaces_lets_fewer_run_at_a_time_and_is_named() {
-    let made = Command::new("unshare")
-        .args(&OWN_HOST[1..])
-        .arg("true")
-        .output();
-    let available = match made {
-        Ok(output) if output.status.success() => Ok(()),
-        Ok(output) => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
-        Err(error) => Err(error.to_string()),
-    };
-    if !userns() || !require("unshare", available) {
+    if !own_host() {
         return;
     }
     let project = thirty("true");

@@ -137,3 +137,27 @@ pub(crate) fn xfs() -> bool {
     });
     require("root", root) && require("xfs", probe.clone())
 }
+
+/// A user namespace in which an ordinary user, 1000, has every capability: a host to be changed at will.
+pub(crate) const OWN_HOST: [&str; 6] = [
+    "unshare",
+    "-Um",
+    "--map-user=1000",
+    "--map-group=1000",
+    "--keep-caps",
+    "--",
+];
+
+/// Whether such a host can be had: it takes unshare(1) of util-linux 2.36 or newer.
+pub(crate) fn own_host() -> bool {
+    let made = std::process::Command::new("unshare")
+        .args(&OWN_HOST[1..])
+        .arg("true")
+        .output();
+    let available = match made {
+        Ok(output) if output.status.success() => Ok(()),
+        Ok(output) => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
+        Err(error) => Err(error.to_string()),
+    };
+    userns() && require("unshare", available)
+}

@@ -11,7 +11,8 @@ pub(crate) mod traced;
 use std::fs::File;
 
 pub(crate) use abilities::{
-    cargo, dbmate, etcd, mariadb, nextest, nginx, postgres, redis, require, userns, xfs,
+    OWN_HOST, cargo, dbmate, etcd, mariadb, nextest, nginx, own_host, postgres, redis, require,
+    userns, xfs,
 };
 pub(crate) use alone::{alone, alone_under, alone_with_ipc, inside};
 pub(crate) use golden::{assert_looks, golden};
