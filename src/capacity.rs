@@ -10,6 +10,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use crate::container::{Order, State};
+use crate::engine::Load;
 use crate::units::format_size;
 
 pub use host::raise_open_files;
@@ -68,8 +69,8 @@ impl Need {
     /// A container with PostgreSQL, by which a host is judged where nobody says what for.
     pub const POSTGRES: Self = Self {
         files: Self::BARE.files + FILES_OF_A_SERVER,
-        tasks: Self::BARE.tasks + 7,
-        memory: Self::BARE.memory + (11 << 20),
+        tasks: Self::BARE.tasks + Load::POSTGRES.tasks,
+        memory: Self::BARE.memory + Load::POSTGRES.memory,
     };
 }
 

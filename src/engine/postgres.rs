@@ -202,10 +202,7 @@ impl Engine for Postgres {
     }
 
     fn load(&self) -> Load {
-        Load {
-            tasks: 7,
-            memory: 11 << 20,
-        }
+        Load::POSTGRES
     }
 
     fn server(&self, building: bool) -> Option<Server> {
