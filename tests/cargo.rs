@@ -10,7 +10,7 @@ mod signals;
 
 use std::process::Command;
 
-use crate::support::{Finished, Project, Started};
+use crate::support::{Finished, Project, Started, like};
 
 /// A project on SQLite with a package whose tests get the snapshot `shop`, and nothing else yet.
 fn package() -> Project {
@@ -66,14 +66,8 @@ debug = 0
 /// What Cargo does in this project without Cowherd.
 fn plain(project: &Project, args: &[&str]) -> Finished {
     let own = project.command(args);
-    let mut command = Command::new(cargo_program());
-    command.args(args).current_dir(project.folder());
-    for (name, value) in own.get_envs() {
-        match value {
-            Some(value) => command.env(name, value),
-            None => command.env_remove(name),
-        };
-    }
+    let mut command = like(&own, cargo_program());
+    command.args(args);
     Started::new(command).wait()
 }
 

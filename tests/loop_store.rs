@@ -5,7 +5,6 @@ use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use cowherd::disk;
 use cowherd::sandbox::Identity;
@@ -13,7 +12,7 @@ use nix::mount::MsFlags;
 use nix::sys::signal::Signal;
 
 use crate::support::traced::{End, kill_before, traceable};
-use crate::support::{Finished, Project, Started, alone_under, inside, require, userns, xfs};
+use crate::support::{Finished, Project, Started, alone_under, inside, like, require, userns, xfs};
 
 /// Runs `body` in such a namespace. There the temporary files share no blocks by themselves, whatever the host's do.
 #[track_caller]
@@ -364,15 +363,8 @@ tests: [ { name: row, snapshot: app, files: host, command: ./test.sh } ]
         disk::chown_tree(&project.folder(), user.0, user.1).expect("an owner");
         let as_user = |args: &[&str]| {
             let own = project.command(args);
-            let mut command = Command::new(&program);
-            command.args(own.get_args()).current_dir(project.folder());
-            for (name, value) in own.get_envs() {
-                match value {
-                    Some(value) => command.env(name, value),
-                    None => command.env_remove(name),
-                };
-            }
-            command.uid(user.0).gid(user.1);
+            let mut command = like(&own, &program);
+            command.args(own.get_args()).uid(user.0).gid(user.1);
             Started::new(command)
         };
         as_user(&["build"]).wait().code(0);

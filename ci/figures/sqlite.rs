@@ -131,7 +131,7 @@ fn command(fixture: &Fixture, table: &mut Table) -> anyhow::Result<()> {
 /// many as tests run at once.
 fn suite(fixture: &Fixture, table: &mut Table) -> anyhow::Result<()> {
     const JOBS: usize = 2;
-    let count = if fixture.quick { 10 } else { 100 };
+    let count = if fixture.quick { 10 } else { 60 };
     let state = &fixture.lite_large;
     let memory = fixture.peers_folder(state)?;
     let frozen = file(state)?;
@@ -153,7 +153,7 @@ fn suite(fixture: &Fixture, table: &mut Table) -> anyhow::Result<()> {
         // Built already, under the same keys: this notes that.
         run(&mut command)?;
         let [mut ours, mut copied] = [const { Samples(Vec::new()) }; 2];
-        for _ in 0..fixture.rounds(7) {
+        for _ in 0..fixture.rounds(5) {
             let begun = Instant::now();
             run(&mut command)?;
             ours.time(begun.elapsed() / count as u32);

@@ -9,6 +9,7 @@ use std::sync::{Arc, mpsc};
 
 use anyhow::Context as _;
 use clap::ColorChoice;
+use cowherd::capacity::{self, Limit, Need, Room};
 use cowherd::event::Event;
 use cowherd::pool::Budget;
 use cowherd::pool::client::POOL;
@@ -73,12 +74,28 @@ pub(super) fn while_it_runs(
 
 fn budget(args: &args::Serve) -> Budget {
     let usual = Budget::of_machine();
-    Budget {
-        containers: args
-            .containers
-            .map_or(usual.containers, |most| most as usize),
-        parked: args.parked.map_or(usual.parked, |most| most as usize),
+    let parked = args.parked.map_or(usual.parked, |most| most as usize);
+    let Some(containers) = args.containers.map(|most| most as usize) else {
+        return Budget { parked, ..usual };
+    };
+    let budget = Budget {
+        containers,
+        parked,
         ..usual
+    };
+    // How much memory they take is measured when there are some.
+    let rooms = capacity::rooms(&Need::POSTGRES, containers).into_iter();
+    let rooms = rooms.filter(|room| room.limit != Limit::Memory);
+    match rooms.min_by_key(Room::containers) {
+        Some(room) if room.containers() < containers => {
+            let fit = room.containers().max(1);
+            tracing::warn!(
+                "--containers {containers}: {fit} at once, as there is no room for more, by {room}; {}",
+                room.remedy(containers)
+            );
+            budget.within(fit)
+        }
+        _ => budget,
     }
 }
 

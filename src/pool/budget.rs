@@ -2,7 +2,7 @@
 
 use std::thread::available_parallelism;
 
-use crate::capacity::RESERVE;
+use crate::capacity::{self, Need, RESERVE};
 use crate::sandbox::cgroup::available_memory;
 
 /// What all containers of a pool may take together.
@@ -48,17 +48,19 @@ impl Budget {
     }
 
     /// A budget for whoever asks: as many as half of the memory that is there now carries, by what one PostgreSQL
-    /// with a test takes, and two parked for each core.
+    /// with a test takes, and the host's other limits allow; two parked for each core.
     pub fn of_machine() -> Self {
         const EACH: u64 = 128 << 20;
         let cores = available_parallelism().map_or(1, usize::from);
         let carried = available_memory().map_or(64, |bytes| (bytes / 2 / EACH) as usize);
-        Self {
+        let budget = Self {
             containers: carried.max(2 * cores),
             parked: 2 * cores,
             starters: cores,
             reserve: RESERVE,
-        }
+        };
+        let room = capacity::tightest(&Need::POSTGRES, budget.containers);
+        budget.within(room.map_or(usize::MAX, |room| room.containers()))
     }
 
     /// A budget for the tests of one process, which ask for as many as they will: nobody waits. As many may

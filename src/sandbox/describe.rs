@@ -17,6 +17,7 @@ use super::ops::{Ops, text};
 use super::overlay::{Overlay, Upper};
 use super::owners::{first_closed_ancestor, owner_of};
 use super::program::{MAP, NO_SUID, Op, Program, READ_ONLY};
+use super::tmpfs;
 
 /// The private folder of every container: sockets, data directories, Cowherd's own programs.
 pub const RUN: &str = "/run/cowherd";
@@ -236,7 +237,7 @@ impl Sandbox {
             "tmpfs",
             Path::new("/run"),
             MsFlags::empty(),
-            Some(format!("mode=755,uid={uid},gid={gid}").into_bytes()),
+            Some(tmpfs::options((uid, gid))),
         )?;
         ops.folder(Path::new(RUN), 0o755, owner)?;
         ops.folder(Path::new(SCRATCH), 0o700, owner)?;

@@ -38,6 +38,7 @@ mod running;
 mod sys;
 mod taken;
 mod terminal;
+mod tmpfs;
 
 pub use describe::{RUN, SCRATCH, Sandbox};
 pub use ending::end_like;

@@ -158,6 +158,7 @@ impl Connection {
             more,
         } = take;
         let Found { name, here, built } = self.find(Wanted { spec, snapshot })?;
+        self.shared.raise_open_files();
         // One that holds a container already would wait for itself, if it had to wait for a place.
         let more = more || !self.held.is_empty();
         let stop = Some(self.wire.as_fd());

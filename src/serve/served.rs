@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::Options;
+use crate::capacity::{self, Need};
 use crate::front::{self, Built, Here};
 use crate::pool::Pool;
 use crate::project::Project;
@@ -16,6 +17,7 @@ pub(super) struct Shared {
     pub(super) pool: Arc<Pool>,
     options: Options,
     projects: Mutex<HashMap<PathBuf, Arc<Mutex<Served>>>>,
+    raised: Once,
 }
 
 impl fmt::Debug for Shared {
@@ -39,6 +41,9 @@ pub(super) struct Found {
     pub(super) built: Arc<Built>,
 }
 
+/// Its connection, and the three descriptors of what it runs inside.
+const FILES_OF_A_CLIENT: u64 = 4;
+
 /// For how long a snapshot is taken to be as it was seen: no person edits a file and runs a test within it.
 const FRESH: Duration = Duration::from_millis(500);
 
@@ -48,7 +53,18 @@ impl Shared {
             pool: Arc::new(pool),
             options,
             projects: Mutex::default(),
+            raised: Once::new(),
         }
+    }
+
+    /// Has as many files allowed to be open as all containers that there may be, and their clients, need. That waits for
+    /// the first of them to be asked for: a command that is served inherits the limit, and is there by then.
+    pub(super) fn raise_open_files(&self) {
+        self.raised.call_once(|| {
+            let each = Need::POSTGRES.files + FILES_OF_A_CLIENT;
+            let containers = self.options.budget.containers as u64;
+            capacity::raise_open_files(containers.saturating_mul(each));
+        });
     }
 
     pub(super) fn stop(&self) -> &Stop {

@@ -1,13 +1,9 @@
 //! More tests at once than the host has room for: it is said before the first one starts, and the run goes on with fewer.
 
-use std::process::{Command, Stdio};
-
 use cowherd::sandbox::cgroup::{Cgroups, Limits, Resource};
 
 use super::one_row;
 use crate::support::{Finished, OWN_HOST, Project, Started, own_host, require, userns};
-
-const PROGRAM: &str = env!("CARGO_BIN_EXE_cowherd");
 
 /// A project of 30 tests with this command.
 fn thirty(command: &str) -> Project {
@@ -28,26 +24,8 @@ tests:
 /// Runs a shell line that ends with `exec "$@"`, in whose place `cowherd run -j JOBS` comes.
 #[track_caller]
 fn run_under(project: &Project, wrapper: &[&str], line: &str, jobs: &str) -> Finished {
-    let told = project.command(&[]);
-    let mut command = match wrapper {
-        [] => Command::new("sh"),
-        [program, args @ ..] => {
-            let mut command = Command::new(program);
-            command.args(args).arg("sh");
-            command
-        }
-    };
-    command
-        .args(["-c", line, "sh", PROGRAM, "run", "-j", jobs])
-        .current_dir(project.folder())
-        .stdin(Stdio::null());
-    for (name, value) in told.get_envs() {
-        match value {
-            Some(value) => command.env(name, value),
-            None => command.env_remove(name),
-        };
-    }
-    Started::new(command).wait()
+    let words = [wrapper, &["sh", "-c", line, "sh"]].concat();
+    Started::new(project.command_under(&words, &["run", "-j", jobs])).wait()
 }
 
 #[test]

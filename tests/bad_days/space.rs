@@ -1,9 +1,9 @@
 //! No room: for a layer, or for what a test prints.
 
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use super::one_row;
-use crate::support::{Project, postgres, redis, userns};
+use crate::support::{Project, like, postgres, redis, userns};
 
 /// Runs a shell script with the project's store on a tmpfs of this size, mounted in a namespace of its own;
 /// `cowherd` is the program. What comes back is its standard output and error.
@@ -24,17 +24,11 @@ fn on_small_store(project: &Project, size: &str, script: &str) -> (String, Strin
         "set -e\n{mount}\n{grow}\ncowherd() {{ {back}\"$0\" \"$@\" || echo \"ended with $?\"; }}\n{script}"
     );
     let run = project.command(&[]);
-    let mut command = Command::new("unshare");
+    let mut command = like(&run, "unshare");
     command
         .args([unshare, "sh", "-c", &script])
-        .arg(run.get_program());
-    for (name, value) in run.get_envs() {
-        match value {
-            Some(value) => command.env(name, value),
-            None => command.env_remove(name),
-        };
-    }
-    command.current_dir(project.folder()).stdin(Stdio::null());
+        .arg(run.get_program())
+        .stdin(Stdio::null());
     let output = command.output().expect("unshare");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (text(&output.stdout), text(&output.stderr))

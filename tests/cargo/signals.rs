@@ -7,7 +7,7 @@ use nix::unistd::Pid;
 
 use super::{built, cargo_program, package, with_runner};
 use crate::support::processes::{descendants, until_none};
-use crate::support::{Project, Started, Terminal, cargo, nextest};
+use crate::support::{Project, Started, Terminal, cargo, like, nextest};
 
 /// Tests that never end, and say that they have begun.
 fn endless() -> Project {
@@ -152,21 +152,12 @@ fn a_reader_that_leaves_ends_everything() {
         "src/lib.rs",
         "#[test] fn speaks() { loop { println!(\"a line\"); } }",
     ));
-    let mut command = std::process::Command::new("/bin/sh");
-    command.args([
+    let own = project.command(&[]);
+    let mut command = like(&own, "/bin/sh");
+    command.env("COWHERD", own.get_program()).args([
         "-c",
         "\"$COWHERD\" cargo test --lib -- --nocapture | head -n 3 > read.txt",
     ]);
-    let own = project.command(&[]);
-    command
-        .env("COWHERD", own.get_program())
-        .current_dir(project.folder());
-    for (name, value) in own.get_envs() {
-        match value {
-            Some(value) => command.env(name, value),
-            None => command.env_remove(name),
-        };
-    }
     Started::new(command)
         .wait()
         .says("can't write the results: Broken pipe");
@@ -241,18 +232,8 @@ fn a_runner_without_a_parent_ends_by_ctrl_c_too() {
     }
     for args in [&["test", "--lib"][..], &["test", "--test", "bare"]] {
         let project = with_runner(endless());
-        let mut command = project.command(&[]);
-        let own = std::mem::replace(&mut command, std::process::Command::new(cargo_program()));
-        for (name, value) in own.get_envs() {
-            match value {
-                Some(value) => command.env(name, value),
-                None => command.env_remove(name),
-            };
-        }
-        command
-            .args(args)
-            .current_dir(project.folder())
-            .process_group(0);
+        let mut command = like(&project.command(&[]), cargo_program());
+        command.args(args).process_group(0);
         let mut started = Started::new(command);
         let begun = |name: &str| project.folder().join(format!("{name}.begun")).exists();
         started.until("test that has begun", |_| begun("one") || begun("bare"));

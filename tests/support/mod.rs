@@ -16,7 +16,7 @@ pub(crate) use abilities::{
 };
 pub(crate) use alone::{alone, alone_under, alone_with_ipc, inside};
 pub(crate) use golden::{assert_looks, golden};
-pub(crate) use project::{Finished, Project, Started};
+pub(crate) use project::{Finished, Project, Started, like};
 pub(crate) use terminal::Terminal;
 
 /// All that is in a file; its position stays where it is, as who writes to it may share it.

@@ -1,5 +1,6 @@
 //! A project of its own for one test: a folder, a store, and the program run on them.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -145,6 +146,18 @@ impl Project {
         command
     }
 
+    /// The same by another program, whose last arguments it is.
+    pub(crate) fn command_under(&self, words: &[&str], args: &[&str]) -> Command {
+        let alone = self.command(args);
+        let mut command = like(&alone, words[0]);
+        command
+            .args(&words[1..])
+            .arg(alone.get_program())
+            .args(alone.get_args())
+            .stdin(Stdio::null());
+        command
+    }
+
     /// Starts the program with its output going to files.
     pub(crate) fn start(&self, args: &[&str]) -> Started {
         Started::new(self.command(args))
@@ -155,6 +168,21 @@ impl Project {
     pub(crate) fn run(&self, args: &[&str]) -> Finished {
         self.start(args).wait()
     }
+}
+
+/// Another program, in the folder and with the variables of a command.
+pub(crate) fn like(own: &Command, program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
+    for (name, value) in own.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    if let Some(folder) = own.get_current_dir() {
+        command.current_dir(folder);
+    }
+    command
 }
 
 fn file() -> File {

@@ -6,7 +6,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-use super::{Project, require};
+use super::{Project, like, require};
 
 /// How long anything may take.
 const LONGEST: Duration = Duration::from_secs(60);
@@ -33,22 +33,14 @@ impl Terminal {
             return None;
         }
         let own = project.command(&[]);
-        let mut command = Command::new("script");
+        let mut command = like(&own, "script");
         let line = format!("cowherd() {{ \"$COWHERD\" \"$@\"; }}; {line}");
         command.args(["-qefc", &line, "/dev/null"]);
         command
             .env("COWHERD", own.get_program())
             .env("TERM", "xterm")
             .env("SHELL", "/bin/sh")
-            .env("PAGER", "cat");
-        for (name, value) in own.get_envs() {
-            match value {
-                Some(value) => command.env(name, value),
-                None => command.env_remove(name),
-            };
-        }
-        command
-            .current_dir(project.folder())
+            .env("PAGER", "cat")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped());
         let mut child = command.spawn().expect("script");

@@ -11,6 +11,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
+use super::like;
+
 /// The end of a program that was watched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {
@@ -38,19 +40,10 @@ pub(crate) fn kill_before(command: &Command, nth: usize) -> End {
 
 fn run(command: &Command, nth: usize) -> Result<End, Errno> {
     // The shell waits until it is watched, then becomes the program.
-    let mut gate = Command::new("sh");
+    let mut gate = like(command, "sh");
     gate.args(["-c", "read go; exec \"$0\" \"$@\""])
         .arg(command.get_program())
         .args(command.get_args());
-    for (name, value) in command.get_envs() {
-        match value {
-            Some(value) => gate.env(name, value),
-            None => gate.env_remove(name),
-        };
-    }
-    if let Some(folder) = command.get_current_dir() {
-        gate.current_dir(folder);
-    }
     let mut child = gate
         .stdin(Stdio::piped())
         .stdout(Stdio::null())

@@ -5,6 +5,7 @@ use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use anyhow::Context as _;
 use cowherd::container::base_environment;
@@ -26,6 +27,18 @@ pub(super) enum Options {
     Stock,
 }
 
+/// A port that nobody listens on, below those that the kernel gives out, and another one each time.
+fn free_port() -> anyhow::Result<u16> {
+    static NEXT: AtomicU16 = AtomicU16::new(20_000);
+    loop {
+        let port = NEXT.fetch_add(1, Ordering::Relaxed);
+        anyhow::ensure!(port < 32_000, "no port is free");
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return Ok(port);
+        }
+    }
+}
+
 /// A server without a container; dropping it kills it.
 pub(super) struct Bare {
     child: Child,
@@ -39,7 +52,7 @@ impl Bare {
         let server = engine.server(false).context("the engine has a server")?;
         // In a folder that is the server's own.
         let socket = data.join(SOCKET);
-        let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
+        let port = free_port()?;
         let own = ["--datadir=", "--socket=", "--port="];
         let places = [
             "--no-defaults",
@@ -73,10 +86,15 @@ impl Bare {
         let Ready::Line(ready) = &server.ready else {
             anyhow::bail!("its log says when it is ready");
         };
-        let mut line = String::new();
-        while !line.contains(&**ready) {
-            line.clear();
-            anyhow::ensure!(log.read_line(&mut line)? > 0, "the server has ended");
+        let mut said = String::new();
+        while !said
+            .lines()
+            .next_back()
+            .unwrap_or_default()
+            .contains(&**ready)
+        {
+            let more = log.read_line(&mut said)?;
+            anyhow::ensure!(more > 0, "the server has ended; it said:\n{said}");
         }
         std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
         Ok(Self { child, socket })
