@@ -14,6 +14,7 @@
 mod cases;
 mod error;
 mod stored;
+mod variables;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -30,9 +31,10 @@ use crate::schedule::{self, KeepWhen, Queue, Stop};
 use crate::spec::{self, Service, Snapshot, Spec};
 use crate::store::{History, KeptLimits, KeptRecord, Store, TestResult};
 
+pub use cases::default_jobs;
 pub(crate) use cases::enforceable;
-pub use cases::{default_jobs, test_environment};
 pub use error::ProjectError;
+pub use variables::test_environment;
 
 /// A spec that was read, with the store and the host that serve it.
 #[derive(Debug)]
@@ -231,7 +233,7 @@ impl Project {
                 services: engines.of(&snapshot.services).unwrap_or_default(),
             })
             .collect();
-        let built = builder.build_all(&wanted, builder::at_once(), sink);
+        let built = builder.build_all(&wanted, builder::at_once(wanted.len()), sink);
         let mut prepared = Vec::with_capacity(wanted.len());
         for (Wanted { snapshot, .. }, state) in wanted.iter().zip(built) {
             if let Ok(state) = &state {

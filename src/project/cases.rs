@@ -5,14 +5,15 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::variables::test_environment;
 use super::{Prepared, Project, ProjectError, Request};
 use crate::capacity::{self, Limit, Need};
-use crate::container::{ContainerError, Order, ProjectFiles, State, command_of};
+use crate::container::{ContainerError, Order, ProjectFiles, State, base_environment, command_of};
 use crate::event::{self, Event};
 use crate::plan::{self, CaseAction, PlanError, PlannedTest};
 use crate::pool::{Budget, Pool};
 use crate::sandbox::cgroup::{Limits, available_memory};
-use crate::sandbox::{Command, Identity, SandboxError};
+use crate::sandbox::{Command, SandboxError};
 use crate::schedule::{Case, Keep, Scheduled, Stop};
 use crate::spec::{self, Files, Test, TestKind};
 
@@ -153,9 +154,10 @@ pub(super) fn choose(
             },
         });
     }
+    let variables = test_environment(project.on().identity).into();
     let chosen = asked
         .into_iter()
-        .filter_map(|case| chosen(project, request, &prepared, case));
+        .filter_map(|case| chosen(project, request, &prepared, &variables, case));
     Ok((chosen.collect(), unbuilt))
 }
 
@@ -180,11 +182,13 @@ fn chosen(
     project: &Project,
     request: &Request,
     prepared: &[Prepared],
+    variables: &Arc<[(OsString, OsString)]>,
     planned: PlannedTest,
 ) -> Option<Chosen> {
     let test = &project.spec().tests[planned.entry];
     let (_, state) = prepared.iter().find(|(name, _)| *name == test.snapshot)?;
-    let case = case(project, request, test, &planned, state.as_ref().ok()?);
+    let state = state.as_ref().ok()?;
+    let case = case(project, request, test, variables, &planned, state);
     let scheduled = Scheduled {
         name: planned.name,
         entry: test.name.clone(),
@@ -199,6 +203,7 @@ fn case(
     project: &Project,
     request: &Request,
     test: &Test,
+    variables: &Arc<[(OsString, OsString)]>,
     case: &PlannedTest,
     state: &Arc<State>,
 ) -> Case {
@@ -220,24 +225,26 @@ fn case(
             Some(engine) => {
                 let exec = engine.client_script(&file.path);
                 let mut command = command_of(&exec);
+                // What every client gets gives way to the user's own.
+                let base = base_environment();
+                let own = variables
+                    .iter()
+                    .filter(|(name, _)| base.iter().any(|(known, _)| name == known));
                 command
-                    .envs(test_environment(host.identity))
+                    .envs(own.map(|(name, value)| (name, value)))
                     .envs(exec.environment);
                 command
             }
             None => Command::new(&file.path),
         },
-        CaseAction::Command(argv) => {
-            let mut command = Command::from_argv(argv);
-            command.envs(test_environment(host.identity));
-            command
-        }
+        CaseAction::Command(argv) => Command::from_argv(argv),
     };
     let mut shown = host.shown.clone();
     if let CaseAction::Script(file, _) = &case.action {
         shown.extend(file.path.parent().map(Path::to_owned));
     }
     command
+        .beneath(variables)
         .envs(state.environment())
         .env("COWHERD_TEST", &case.name)
         .envs(&test.environment);
@@ -281,32 +288,6 @@ fn project_files(test: &Test) -> ProjectFiles {
         Files::Host => ProjectFiles::Host,
         Files::Copy => ProjectFiles::Copy,
     }
-}
-
-/// The caller's own variables, less those that would lead a test to another database, and those
-/// that name places which a container hasn't got.
-pub fn test_environment(identity: Identity) -> Vec<(OsString, OsString)> {
-    let foreign = |name: &str| {
-        name.starts_with("PG")
-            || [
-                "DATABASE_URL",
-                "TMPDIR",
-                "XDG_RUNTIME_DIR",
-                "MYSQL_HOST",
-                "MYSQL_UNIX_PORT",
-                "MYSQL_TCP_PORT",
-                "REDIS_URL",
-            ]
-            .contains(&name)
-            || (name == "HOME" && identity.is_root())
-    };
-    let mut variables: Vec<(OsString, OsString)> = std::env::vars_os()
-        .filter(|(name, _)| !name.to_str().is_some_and(foreign))
-        .collect();
-    if identity.is_root() {
-        variables.push(("HOME".into(), "/tmp".into()));
-    }
-    variables
 }
 
 /// What the `discover` commands print, each in a container over its own snapshot.

@@ -16,6 +16,7 @@ use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use nix::errno::Errno;
 use nix::sys::memfd::{MFdFlags, memfd_create};
@@ -44,12 +45,13 @@ pub(super) fn relocate(words: &mut [usize], base: usize) -> Result<(), Errno> {
 
 /// A program to run in a container, as `std::process::Command` describes one on the host.
 ///
-/// Nothing is inherited: the environment is what [`Command::env`] gave.
+/// Nothing is inherited: the environment is what [`Command::env`] and [`Command::beneath`] gave.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Command {
     program: OsString,
     arguments: Vec<OsString>,
     environment: Vec<(OsString, OsString)>,
+    beneath: Arc<[(OsString, OsString)]>,
     folder: Option<PathBuf>,
     foreground: bool,
 }
@@ -102,6 +104,20 @@ impl Command {
         self
     }
 
+    /// Gives it these variables too, but for those that [`Command::env`] sets, before or after. Commands that have
+    /// them in common hold them once: a run of thousands of tests has as many commands.
+    pub fn beneath(&mut self, variables: &Arc<[(OsString, OsString)]>) -> &mut Self {
+        self.beneath = Arc::clone(variables);
+        self
+    }
+
+    fn variables(&self) -> impl Iterator<Item = (&OsString, &OsString)> {
+        let own = |wanted: &OsString| self.environment.iter().any(|(name, _)| name == wanted);
+        let beneath = self.beneath.iter().filter(move |(name, _)| !own(name));
+        let all = beneath.chain(&self.environment);
+        all.map(|(name, value)| (name, value))
+    }
+
     /// Sets the working folder.
     pub fn current_dir(&mut self, folder: impl Into<PathBuf>) -> &mut Self {
         self.folder = Some(folder.into());
@@ -134,7 +150,7 @@ impl Command {
         if self.program.is_empty() || self.program.as_bytes().contains(&b'/') {
             return vec![self.program.clone().into()];
         }
-        let path = self.environment.iter().find(|(name, _)| name == "PATH");
+        let path = self.variables().find(|(name, _)| *name == "PATH");
         let path = path.map_or(OsStr::new("/usr/local/bin:/usr/bin:/bin"), |(_, value)| {
             value
         });
@@ -150,8 +166,7 @@ impl Command {
     pub(super) fn image(&self) -> io::Result<OwnedFd> {
         let candidates = self.candidates();
         let variables: Vec<OsString> = self
-            .environment
-            .iter()
+            .variables()
             .map(|(name, value)| {
                 let mut both = name.clone();
                 both.push("=");

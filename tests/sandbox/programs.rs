@@ -150,6 +150,11 @@ fn nothing_but_what_was_given_is_in_the_environment() {
     let mut command = Command::new("/usr/bin/env");
     command.env("A", "1").env("B", "2").env("A", "3");
     assert_eq!(run(&mut container, &command).1, "A=3\nB=2\n");
+    // What several commands share lies beneath, whenever it is given.
+    let shared = [("A", "shared"), ("C", "4"), ("D", "shared")];
+    let shared = shared.map(|(name, value)| (name.into(), value.into()));
+    command.beneath(&shared.into()).env("D", "5");
+    assert_eq!(run(&mut container, &command).1, "C=4\nA=3\nB=2\nD=5\n");
     let error = container
         .spawn(
             Command::new("/bin/true").env("A", "x\0y"),
