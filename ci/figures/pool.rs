@@ -10,6 +10,7 @@ use cowherd::schedule::Stop;
 use cowherd::serve::{Options, Server};
 use postgres::NoTls;
 
+use crate::bare::{self, Bare, PEER};
 use crate::fixture::{Fixture, client, port};
 use crate::table::{Samples, Table, Target};
 
@@ -28,7 +29,14 @@ pub(crate) fn pool(fixture: &Fixture, table: &mut Table) -> anyhow::Result<()> {
     let order = Order::unseen(fixture.project.on(), &fixture.shop);
     let (taken, answered) = in_process(&order, rounds)?;
     let (served, queried) = over_the_socket(fixture, rounds)?;
+    let floor = running(fixture, rounds)?;
     table.head("PostgreSQL from a warm pool (p95 of the handing over is to be at most 3 ms)");
+    table.peer(
+        "one server for all, running and warm: SELECT 1 answered to a new connection",
+        "ms",
+        &floor,
+        None,
+    );
     table.row(
         "taken in the same process",
         "ms",
@@ -56,6 +64,28 @@ pub(crate) fn pool(fixture: &Fixture, table: &mut Table) -> anyhow::Result<()> {
         Some(Target::AtMost(5.0)),
     );
     Ok(())
+}
+
+/// What a new connection and its first query take of a server that has answered others before: nobody who hands out a
+/// server of its own can be faster.
+fn running(fixture: &Fixture, rounds: usize) -> anyhow::Result<Samples> {
+    let state = &fixture.shop;
+    let memory = fixture.peers_folder(state)?;
+    let data = memory.path().join("server");
+    bare::flatten(fixture, state, &data)?;
+    let mut server = Bare::start(fixture, state, &data, &PEER)?;
+    server.drain();
+    let mut answered = Samples::default();
+    for round in 0..=rounds {
+        std::thread::sleep(Duration::from_millis(5));
+        let begun = Instant::now();
+        server.connect("shop")?.query_one("SELECT 1", &[])?;
+        if round > 0 {
+            answered.time(begun.elapsed());
+        }
+    }
+    server.stop()?;
+    Ok(answered)
 }
 
 /// Handed over, and the first query answered.

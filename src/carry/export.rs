@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::error::CarryError;
+use super::flush::Flusher;
 use super::image::{
     self, Blob, FORMAT, Hex, INDEX, LAYOUT, LayerRecord, Record, ServiceRecord, Written,
 };
@@ -76,7 +77,11 @@ pub fn export(
         }
     };
     let mut record = record(parcel);
-    let mut out = Out { to, path };
+    let mut out = Out {
+        to,
+        path,
+        flusher: Flusher::new(),
+    };
     let mut written: Vec<Written> = Vec::new();
     let mut there = BTreeSet::new();
     for (layer, record) in parcel.chain.iter().zip(&mut record.layers).skip(left_out) {
@@ -93,12 +98,14 @@ pub fn export(
     out.plain(LAYOUT, &files.layout)?;
     out.plain(INDEX, &files.index)?;
     out.zeros(2 * BLOCK)?;
+    let bytes = out.position()?;
+    out.flusher.finish().on("flush", path)?;
     let carried = &parcel.chain[left_out..];
     Ok(Exported {
         layers: carried.len(),
         left_out,
         unpacked: carried.iter().map(Layer::bytes).sum(),
-        bytes: out.position()?,
+        bytes,
     })
 }
 
@@ -132,6 +139,7 @@ fn record(parcel: &Parcel<'_>) -> Record {
 struct Out<'a> {
     to: &'a File,
     path: &'a Path,
+    flusher: Flusher,
 }
 
 impl Out<'_> {
@@ -164,7 +172,7 @@ impl Out<'_> {
         let begin = self.position()?;
         // Name and size are known only when all of it is written.
         self.zeros(BLOCK)?;
-        let written = pack(store, layer, self.to, self.path, stopped)?;
+        let written = pack(store, layer, (self.to, self.path), &self.flusher, stopped)?;
         if there.insert(written.blob) {
             let header = plain_header(&written.blob.path(), written.size).on("write", self.path)?;
             self.to

@@ -7,6 +7,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
 use super::error::CarryError;
+use super::flush::{Flusher, STRETCH};
 use super::hashing::Hashing;
 use super::image::{Blob, Written};
 use super::rules::{MODE, OPAQUE, WHITEOUT, leads_out};
@@ -22,12 +23,12 @@ pub(super) const CHUNK: usize = 1 << 20;
 /// How many of these may wait.
 pub(super) const WAITING: usize = 4;
 
-/// Writes a layer to the end of `to`, which errors call `path`.
+/// Writes a layer to the end of a file, which errors call `path`.
 pub(super) fn pack(
     store: &Store,
     layer: &Layer,
-    to: &File,
-    path: &Path,
+    (to, path): (&File, &Path),
+    flusher: &Flusher,
     stopped: &(dyn Fn() -> bool + Sync),
 ) -> Result<Written, CarryError> {
     let content = store.content(layer)?;
@@ -38,7 +39,7 @@ pub(super) fn pack(
     let (sender, receiver) = sync_channel(WAITING);
     thread::scope(|scope| {
         let reader = scope.spawn(|| read(&root, layer, &content, Chunks::new(sender)));
-        let written = squeeze(receiver, to, path, stopped);
+        let written = squeeze(receiver, (to, path), flusher, stopped);
         let read = reader.join().expect("a reader of files doesn't panic");
         // Without one who takes what is read, reading fails too.
         let written = written?;
@@ -49,18 +50,24 @@ pub(super) fn pack(
 
 fn squeeze(
     from: Receiver<Vec<u8>>,
-    to: &File,
-    path: &Path,
+    (to, path): (&File, &Path),
+    flusher: &Flusher,
     stopped: &(dyn Fn() -> bool + Sync),
 ) -> Result<Written, CarryError> {
     let mut squeeze = Squeeze::new(Hashing::new(to)).on("write", path)?;
     let mut tar = Hasher::default();
+    let mut since = 0;
     for chunk in from {
         if stopped() {
             return Err(CarryError::Interrupted);
         }
         tar.update(&chunk);
         squeeze.write_all(&chunk).on("write", path)?;
+        since += chunk.len() as u64;
+        if since >= STRETCH {
+            flusher.begin(to);
+            since = 0;
+        }
     }
     let (_, blob, size) = squeeze.finish().on("write", path)?.finish();
     Ok(Written {
