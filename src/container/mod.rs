@@ -81,6 +81,9 @@ impl Container {
         if let Some(scratch) = setup::scratch_folder(setup)? {
             sandbox.scratch(scratch);
         }
+        if state.largest_file() > host::LARGE_FILE {
+            sandbox.large_files();
+        }
         for folder in setup.shown {
             sandbox.show(folder);
         }

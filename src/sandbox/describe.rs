@@ -47,6 +47,7 @@ pub struct Sandbox {
     folders: Vec<PathBuf>,
     also_at: Vec<(PathBuf, PathBuf)>,
     low_ports: bool,
+    large_files: bool,
     temporary_bytes: u64,
     group_fds: Vec<std::os::fd::RawFd>,
 }
@@ -65,6 +66,7 @@ impl Sandbox {
             folders: Vec::new(),
             also_at: Vec::new(),
             low_ports: false,
+            large_files: false,
             temporary_bytes: 1 << 30,
             group_fds: Vec::new(),
         }
@@ -81,6 +83,13 @@ impl Sandbox {
     /// shares blocks.
     pub fn scratch(&mut self, folder: impl Into<PathBuf>) -> &mut Self {
         self.scratch = Some(folder.into());
+        self
+    }
+
+    /// Says that large files will be copied up to the scratch folder in memory, which is quicker then. What is written
+    /// to holes of files takes up to 2 MiB each time.
+    pub fn large_files(&mut self) -> &mut Self {
+        self.large_files = true;
         self
     }
 
@@ -237,7 +246,7 @@ impl Sandbox {
             "tmpfs",
             Path::new("/run"),
             MsFlags::empty(),
-            Some(tmpfs::options((uid, gid))),
+            Some(tmpfs::options((uid, gid), self.large_files)),
         )?;
         ops.folder(Path::new(RUN), 0o755, owner)?;
         ops.folder(Path::new(SCRATCH), 0o700, owner)?;

@@ -24,7 +24,6 @@ pub(super) fn copy(source: &CStr, target: &CStr, owner: Option<(u32, u32)>) -> R
         fchown(&to, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
     }
     fchmod(&to, Mode::from_bits_truncate(status.st_mode))?;
-    ftruncate(&to, status.st_size)?;
     let mut at = 0;
     while at < status.st_size {
         let (start, end) = match lseek(&from, at, Whence::SeekData) {
@@ -38,7 +37,8 @@ pub(super) fn copy(source: &CStr, target: &CStr, owner: Option<(u32, u32)>) -> R
         extent(&from, &to, start, end)?;
         at = end;
     }
-    Ok(())
+    // Last: what is written within a file's length may take a huge page (`tmpfs.rs`).
+    ftruncate(&to, status.st_size)
 }
 
 fn extent(from: impl AsFd, to: impl AsFd, start: i64, end: i64) -> Result<(), Errno> {
