@@ -23,7 +23,7 @@ const MANY: usize = 10_000;
 const LIMIT: f64 = 0.2;
 
 /// How many at once.
-const JOBS: [usize; 6] = [1, 2, 3, 4, 6, 8];
+const JOBS: [usize; 4] = [1, 2, 4, 8];
 
 /// Tests of a run that has a container for each.
 const SMALL: usize = 200;
@@ -125,7 +125,7 @@ fn reports(dir: &Path, kinds: &[&str]) -> anyhow::Result<Reports> {
 
 /// `cowherd run` of small tests, by how many run at once, turn by turn.
 fn curve(fixture: &Fixture, table: &mut Table) -> anyhow::Result<()> {
-    let (rounds, count) = if fixture.quick { (1, 20) } else { (5, SMALL) };
+    let (rounds, count) = if fixture.quick { (1, 20) } else { (3, SMALL) };
     let own = std::thread::available_parallelism()?.get();
     for engine in ["postgres", "sqlite"] {
         let spec = suite(&fixture.dir, engine, count)?;
