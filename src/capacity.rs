@@ -72,6 +72,12 @@ impl Need {
         tasks: Self::BARE.tasks + Load::POSTGRES.tasks,
         memory: Self::BARE.memory + Load::POSTGRES.memory,
     };
+
+    /// The same for a client in another process: beside it the connection, and three descriptors of what runs inside.
+    pub const SERVED: Self = Self {
+        files: Self::POSTGRES.files + 4,
+        ..Self::POSTGRES
+    };
 }
 
 /// A server's log, and the socket by which it is asked whether it is ready.

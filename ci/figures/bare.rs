@@ -7,6 +7,7 @@ use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -113,16 +114,7 @@ impl Invocation {
         }
         command.env_clear().envs(self.environment.iter().cloned());
         let mut child = command.spawn()?;
-        let mut log = BufReader::new(child.stderr.take().context("a log")?);
-        let (mut said, mut line) = (String::new(), String::new());
-        while !line.contains(&self.ready) {
-            line.clear();
-            if log.read_line(&mut line)? == 0 {
-                let status = child.wait()?;
-                anyhow::bail!("{command:?} has ended: {status}\n{said}");
-            }
-            said += &line;
-        }
+        let log = until_ready(&mut child, &self.ready).with_context(|| format!("{command:?}"))?;
         Ok(Bare {
             child,
             log: Some(log),
@@ -130,6 +122,24 @@ impl Invocation {
             port: self.port,
         })
     }
+}
+
+/// Waits for the line of its log, on standard error, by which a server says that it is ready; gives what follows it.
+pub(crate) fn until_ready(
+    child: &mut Child,
+    ready: &str,
+) -> anyhow::Result<BufReader<ChildStderr>> {
+    let mut log = BufReader::new(child.stderr.take().context("a log")?);
+    let (mut said, mut line) = (String::new(), String::new());
+    while !line.contains(ready) {
+        line.clear();
+        if log.read_line(&mut line)? == 0 {
+            let status = child.wait()?;
+            anyhow::bail!("the server has ended: {status}\n{said}");
+        }
+        said += &line;
+    }
+    Ok(log)
 }
 
 impl Bare {
@@ -283,8 +293,16 @@ fn own(fixture: &Fixture, folder: &Path) -> anyhow::Result<()> {
     Ok(fs::set_permissions(folder, Permissions::from_mode(0o700))?)
 }
 
-fn free_port() -> anyhow::Result<u16> {
-    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+/// A port that nobody listens on, below those that the kernel gives out, and another one each time.
+pub(crate) fn free_port() -> anyhow::Result<u16> {
+    static NEXT: AtomicU16 = AtomicU16::new(20_000);
+    loop {
+        let port = NEXT.fetch_add(1, Ordering::Relaxed);
+        anyhow::ensure!(port < 32_000, "no port is free");
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return Ok(port);
+        }
+    }
 }
 
 fn text(path: &Path) -> anyhow::Result<String> {

@@ -21,7 +21,7 @@ pub struct Wanted<'a> {
     pub services: &'a [Arc<dyn Engine>],
 }
 
-/// How many of `wanted` snapshots this machine builds at once: one for each core, two at least, as one waits for the disk while
+/// How many snapshots, of so many `wanted`, this machine builds at once: one for each core, two at least, as one waits for the disk while
 /// another computes; and as many as half of the memory that is free carries, at 256 MiB for a server with its client.
 pub fn at_once(wanted: usize) -> usize {
     const EACH: u64 = 256 << 20;
@@ -33,8 +33,7 @@ pub fn at_once(wanted: usize) -> usize {
         .map_or(1, usize::from)
         .max(2);
     let fit = available_memory().map_or(u64::MAX, |bytes| bytes / 2 / EACH);
-    let fit = usize::try_from(fit).unwrap_or(usize::MAX);
-    wanted.min(cores).min(fit).max(1)
+    cores.min(usize::try_from(fit).unwrap_or(usize::MAX)).max(1)
 }
 
 /// What a thread tells the one that waits for all.

@@ -84,7 +84,7 @@ fn budget(args: &args::Serve) -> Budget {
         ..usual
     };
     // How much memory they take is measured when there are some.
-    let rooms = capacity::rooms(&Need::POSTGRES, containers).into_iter();
+    let rooms = capacity::rooms(&Need::SERVED, containers).into_iter();
     let rooms = rooms.filter(|room| room.limit != Limit::Memory);
     match rooms.min_by_key(Room::containers) {
         Some(room) if room.containers() < containers => {

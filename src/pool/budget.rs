@@ -59,7 +59,7 @@ impl Budget {
             starters: cores,
             reserve: RESERVE,
         };
-        let room = capacity::tightest(&Need::POSTGRES, budget.containers);
+        let room = capacity::tightest(&Need::SERVED, budget.containers);
         budget.within(room.map_or(usize::MAX, |room| room.containers()))
     }
 

@@ -41,9 +41,6 @@ pub(super) struct Found {
     pub(super) built: Arc<Built>,
 }
 
-/// Its connection, and the three descriptors of what it runs inside.
-const FILES_OF_A_CLIENT: u64 = 4;
-
 /// For how long a snapshot is taken to be as it was seen: no person edits a file and runs a test within it.
 const FRESH: Duration = Duration::from_millis(500);
 
@@ -61,9 +58,8 @@ impl Shared {
     /// the first of them to be asked for: a command that is served inherits the limit, and is there by then.
     pub(super) fn raise_open_files(&self) {
         self.raised.call_once(|| {
-            let each = Need::POSTGRES.files + FILES_OF_A_CLIENT;
             let containers = self.options.budget.containers as u64;
-            capacity::raise_open_files(containers.saturating_mul(each));
+            capacity::raise_open_files(containers.saturating_mul(Need::SERVED.files));
         });
     }
 

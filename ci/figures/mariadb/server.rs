@@ -1,11 +1,8 @@
 //! A MariaDB server without a container.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
 
 use anyhow::Context as _;
 use cowherd::container::base_environment;
@@ -15,6 +12,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::{SOCKET, Shop};
+use crate::bare::{free_port, until_ready};
 
 /// What a server without a container is started with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,18 +23,6 @@ pub(super) enum Options {
     Large,
     /// What says where things are, and nothing else.
     Stock,
-}
-
-/// A port that nobody listens on, below those that the kernel gives out, and another one each time.
-fn free_port() -> anyhow::Result<u16> {
-    static NEXT: AtomicU16 = AtomicU16::new(20_000);
-    loop {
-        let port = NEXT.fetch_add(1, Ordering::Relaxed);
-        anyhow::ensure!(port < 32_000, "no port is free");
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return Ok(port);
-        }
-    }
 }
 
 /// A server without a container; dropping it kills it.
@@ -82,20 +68,10 @@ impl Bare {
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
         let mut child = shop.as_user(&mut command).spawn()?;
-        let mut log = BufReader::new(child.stderr.take().context("a log")?);
         let Ready::Line(ready) = &server.ready else {
             anyhow::bail!("its log says when it is ready");
         };
-        let mut said = String::new();
-        while !said
-            .lines()
-            .next_back()
-            .unwrap_or_default()
-            .contains(&**ready)
-        {
-            let more = log.read_line(&mut said)?;
-            anyhow::ensure!(more > 0, "the server has ended; it said:\n{said}");
-        }
+        let mut log = until_ready(&mut child, ready)?;
         std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
         Ok(Self { child, socket })
     }
